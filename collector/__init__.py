@@ -1,0 +1,1 @@
+"""Bytes from routers to events, and events to ClickHouse."""

@@ -1,0 +1,1 @@
+"""Bytes to events: BMP and BGP decoding without I/O, clock or logging."""

@@ -1,0 +1,68 @@
+"""What a rule is: the shape that every file in `detectors/rules/` has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from collector.event import Event
+
+if TYPE_CHECKING:
+    from detectors.intent import Intent
+    from detectors.routes import Change, Routes
+
+
+class Severity(StrEnum):
+    """How much a finding matters to the person on call."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Status(StrEnum):
+    """What a rule says of one subject."""
+
+    FINE = "fine"
+    VIOLATED = "violated"
+    UNKNOWN = "unknown"
+    """A feed is down or its table is not complete: opens nothing and resolves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A rule's judgement of one subject at one moment."""
+
+    status: Status
+    severity: Severity = Severity.CRITICAL
+    summary: str = ""
+    """One sentence a person can act on at 3 a.m.: what, where, since when, what to do."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[Event, ...] = ()
+    """The events that the judgement rests on; the first one opened it."""
+    again: int | None = None
+    """Judge again at this time (ns) even if nothing happens until then."""
+
+
+FINE = Verdict(status=Status.FINE)
+UNKNOWN = Verdict(status=Status.UNKNOWN)
+
+
+class Rule(Protocol):
+    """One detector. It holds its own state, reads no clock and does no I/O.
+
+    Every module in `detectors/rules/` has one class of this shape, found by discovery.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, intent: Intent) -> None:
+        """Make a rule that has seen nothing yet."""
+
+    def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
+        """Take note of what just changed; answer the keys that must be judged for it."""
+
+    def judge(self, key: str, routes: Routes, now: int) -> Verdict:
+        """Judge one subject as of `now` (ns). Calling it twice answers the same."""

@@ -1,0 +1,1 @@
+"""How people are told: one module per kind of receiver, retry in the outbox."""
