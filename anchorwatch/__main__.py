@@ -1,0 +1,7 @@
+"""`python -m anchorwatch`."""
+
+import sys
+
+from anchorwatch.cli import main
+
+sys.exit(main())

@@ -1,0 +1,51 @@
+"""The command line: one module per command, all the same shape.
+
+A command module has `HELP`, `configure(parser)` and `run(args) -> int`. Exit status 0 means done,
+1 that the answer is bad news (`check` found mistakes), 2 that the command could not be carried out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from anchorwatch import __version__
+from anchorwatch.errors import UserError
+
+COMMANDS = ("run", "demo", "decode", "replay", "check", "history", "flowspec", "version")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="anchorwatch",
+        description="The watch over BGP services that move or are announced from many places.",
+    )
+    parser.add_argument("--version", action="version", version=f"anchorwatch {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"anchorwatch.cli.{name}")
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.configure(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; print what went wrong as one sentence, never as a traceback."""
+    args = build_parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"anchorwatch {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
