@@ -107,7 +107,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     """sysName of the router, or its address until it has said its name."""
     router_address: str = ""
     """Address that the session came from (text, IPv4 or IPv6)."""
-    epoch: int = 0
+    epoch: int | None = None
     """When the session that carries this route came up (its Peer Up, or the feed's start), ns."""
 
     time: int | None = None
@@ -169,22 +169,17 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
 
     def to_dict(self, *, raw: bool = False) -> dict[str, Any]:
         """The event as the JSON object of the contract; `raw` adds the message in hex."""
-        fields = msgspec.structs.asdict(self)
-        out: dict[str, Any] = {}
-        for name in _JSON_ORDER:
-            value = fields[name]
-            if value is None or value == () or value is False or value == "":
-                continue
-            out[name] = value
-        out["received"] = rfc3339(self.received)
-        if self.time is not None:
-            out["time"] = rfc3339(self.time)
-        if self.epoch:
-            out["epoch"] = rfc3339(self.epoch)
-        else:
-            out.pop("epoch", None)
-        if raw and self.raw is not None:
-            out["raw"] = self.raw.hex()
+        out = {
+            name: value
+            for name, value in msgspec.structs.asdict(self).items()
+            if value is not None and value is not False and value not in ((), "")
+        }
+        for name in ("received", "time", "epoch"):
+            if name in out:
+                out[name] = rfc3339(out[name])
+        message = out.pop("raw", None)
+        if raw and message is not None:
+            out["raw"] = message.hex()
         return out
 
     def to_json(self, *, raw: bool = False) -> str:
@@ -201,15 +196,6 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
         if "raw" in fields:
             fields["raw"] = bytes.fromhex(fields["raw"])
         return msgspec.convert(fields, cls)
-
-
-_JSON_ORDER = (
-    "received time sequence feed router router_address epoch peer peer_as peer_bgp_id peer_rd view "
-    "table kind provenance family rd prefix path_id labels next_hop as_path origin_as origin med "
-    "local_pref atomic_aggregate aggregator communities ext_communities large_communities "
-    "originator_id cluster_list unknown_attributes rule components actions reason information "
-    "statistics warnings"
-).split()
 
 
 def rfc3339(ns: int) -> str:
