@@ -40,6 +40,9 @@ class Verdict:
     summary: str = ""
     """One sentence a person can act on at 3 a.m.: what, where, since when, what to do."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    """What a machine wants to know (JSON values). A change of these updates the incident."""
+    measures: Mapping[str, Any] = field(default_factory=dict)
+    """Details that move all the time (a penalty, a duration): shown, but no reason to update."""
     evidence: tuple[Event, ...] = ()
     """The events that the judgement rests on; the first one opened it."""
     again: int | None = None
@@ -66,3 +69,9 @@ class Rule(Protocol):
 
     def judge(self, key: str, routes: Routes, now: int) -> Verdict:
         """Judge one subject as of `now` (ns). Calling it twice answers the same."""
+
+    def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
+        """Take up a subject whose incident was open at `at` (ns), before a restart.
+
+        Only a rule whose judgement rests on more than the present routes has work here.
+        """

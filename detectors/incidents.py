@@ -115,7 +115,7 @@ class Incidents:
                     time=at,
                     opened=at,
                     summary=verdict.summary,
-                    details=dict(verdict.details),
+                    details={**verdict.details, **verdict.measures},
                     evidence=verdict.evidence,
                 )
             )
@@ -135,8 +135,8 @@ class Incidents:
         )
 
     def _update(self, known: Incident, verdict: Verdict, at: int) -> Incident | None:
-        details = dict(verdict.details)
-        same = known.severity == verdict.severity and known.details == details
+        told = {k: v for k, v in known.details.items() if k not in verdict.measures}
+        same = known.severity == verdict.severity and told == verdict.details
         if same and known.state != State.UNKNOWN:
             return None
         return self._keep(
@@ -146,7 +146,7 @@ class Incidents:
                 state=State.UPDATED,
                 time=at,
                 summary=verdict.summary,
-                details=details,
+                details={**verdict.details, **verdict.measures},
                 evidence=verdict.evidence,
             )
         )

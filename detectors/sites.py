@@ -1,0 +1,74 @@
+"""Which sites advertise an address, according to everything that is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from collector.event import Event
+from detectors.intent import Intent
+from detectors.routes import Routes
+
+
+@dataclass(slots=True)
+class Advertiser:
+    """One site, and the routes by which it is seen to advertise."""
+
+    site: str
+    live: list[Event] = field(default_factory=list)
+    stale: list[Event] = field(default_factory=list)
+    since: int = 0
+    """When the first of the live routes appeared, ns; 0 while none is live."""
+
+    @property
+    def prefixes(self) -> list[str]:
+        """What it advertises: the address itself or more-specifics of it."""
+        return sorted({event.prefix for event in self.live if event.prefix})
+
+
+def site_name(intent: Intent, event: Event) -> str:
+    """The site of the intent that a route comes from, or words for a place it does not know."""
+    known = intent.site_of(event)
+    if known is not None:
+        return known
+    seen = [
+        f"{word} {value}"
+        for word, value in (
+            ("next hop", event.next_hop),
+            ("originator", event.originator_id),
+            ("peer", event.peer),
+        )
+        if value
+    ]
+    return f"unknown site ({', '.join(seen) or f'router {event.router}'})"
+
+
+def advertisers(
+    intent: Intent, routes: Routes, prefix: str, rd: str | None = None
+) -> dict[str, Advertiser]:
+    """The sites that advertise a watched prefix or a more-specific of it, by name.
+
+    With `rd`, only routes of that route distinguisher count.
+    """
+    found: dict[str, Advertiser] = {}
+    for _, route in routes.of_prefix(prefix):
+        event = route.event
+        if rd is not None and event.rd != rd:
+            continue
+        site = site_name(intent, event)
+        advertiser = found.setdefault(site, Advertiser(site))
+        if route.stale:
+            advertiser.stale.append(event)
+            continue
+        advertiser.live.append(event)
+        advertiser.since = min(advertiser.since or route.since, route.since)
+    return found
+
+
+def live_sites(found: dict[str, Advertiser]) -> list[str]:
+    """The sites that are seen to advertise right now."""
+    return [site for site, advertiser in found.items() if advertiser.live]
+
+
+def stale_sites(found: dict[str, Advertiser]) -> list[str]:
+    """The sites that advertised when they were last seen, and that nobody can see now."""
+    return [site for site, a in found.items() if a.stale and not a.live]
