@@ -1,0 +1,33 @@
+"""`anchorwatch run`: collector, detectors, pagers and web in one process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from pathlib import Path
+
+from anchorwatch.settings import load_settings
+from anchorwatch.watch import Watch
+
+HELP = "collect, store, detect and page, in one process"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Where the settings are, and how much to say."""
+    parser.add_argument(
+        "-c", "--config", type=Path, default=Path("anchorwatch.yaml"), help="settings file"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log debug messages too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch until SIGINT or SIGTERM."""
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    settings = load_settings(args.config)
+    asyncio.run(Watch(settings).run())
+    return 0

@@ -1,0 +1,1 @@
+"""The demonstration: a recorded BMP session, played into a real `anchorwatch run`."""

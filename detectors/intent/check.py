@@ -1,0 +1,143 @@
+"""What is wrong between the parts of an intent: names that nothing has, plans that collide.
+
+It reads the plain values of the file, not the model, so that it still finds what is wrong here
+when the model refuses something elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from detectors.documents import Loc, did_you_mean
+from detectors.intent.models import Anycast, Cutover, Part, Service
+
+PartT = TypeVar("PartT", bound=Part)
+Found = Iterator[tuple[Loc, str]]
+
+_REFERENCES = (
+    # section, key, what it names, the section that has these names
+    ("services", "home", "site", "sites"),
+    ("anycast", "sites", "site", "sites"),
+    ("cutovers", "service", "service", "services"),
+    ("cutovers", "from", "site", "sites"),
+    ("cutovers", "to", "site", "sites"),
+    ("cutovers", "flush", "policy", "flowspec"),
+    ("maintenance", "site", "site", "sites"),
+)
+_NAMED = ("services", "anycast", "flowspec", "cutovers")
+_ALSO_ROUTERS = ("flowspec", "from", "site", "sites")
+
+
+def check_intent(data: Any) -> Found:
+    """Every mistake between parts, with its place."""
+    if not isinstance(data, dict):
+        return
+    for section in _NAMED:
+        yield from _duplicates(data, section, "name")
+    yield from _duplicates(data, "feeds", "router")
+    for reference in _REFERENCES:
+        yield from _unknown(data, *reference)
+    yield from _unknown(data, *_ALSO_ROUTERS, only_typos=True)
+    yield from _one_meaning(data)
+    yield from _cutovers(data)
+
+
+def _items(data: dict[str, Any], section: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    items = data.get(section)
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict):
+            yield index, item
+
+
+def _valid(data: dict[str, Any], section: str, model: type[PartT]) -> Iterator[tuple[int, PartT]]:
+    """The items of a section that are right in themselves."""
+    for index, item in _items(data, section):
+        try:
+            yield index, model.model_validate(item)
+        except ValidationError:
+            continue  # the model tells of this one
+
+
+def _names(data: dict[str, Any], section: str) -> list[str]:
+    if section == "sites":
+        sites = data.get("sites")
+        return list(sites) if isinstance(sites, dict) else []
+    return [item["name"] for _, item in _items(data, section) if isinstance(item.get("name"), str)]
+
+
+def _duplicates(data: dict[str, Any], section: str, key: str) -> Found:
+    first: dict[str, int] = {}
+    for index, item in _items(data, section):
+        name = item.get(key)
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            yield (section, index, key), f"{name!r} is also {section}[{first[name]}]"
+
+
+def _unknown(
+    data: dict[str, Any],
+    section: str,
+    key: str,
+    what: str,
+    source: str,
+    *,
+    only_typos: bool = False,
+) -> Found:
+    known = _names(data, source)
+    for index, item in _items(data, section):
+        value = item.get(key)
+        many = isinstance(value, list)
+        for place, name in enumerate(value if isinstance(value, list) else [value]):
+            if not isinstance(name, str) or name in known:
+                continue
+            hint = did_you_mean(name, known)
+            if hint or not only_typos:
+                loc = (section, index, key, place) if many else (section, index, key)
+                yield loc, f"unknown {what} {name!r}{hint}"
+
+
+def _one_meaning(data: dict[str, Any]) -> Found:
+    """An address has one home or many, and one entry."""
+    taken: dict[tuple[str, str | None], str] = {}
+    for index, service in _valid(data, "services", Service):
+        other = taken.setdefault((service.prefix, service.rd), service.name)
+        if other != service.name:
+            yield ("services", index, "prefix"), f"{service.prefix} is service {other!r} already"
+    by_prefix = {prefix: name for (prefix, _), name in taken.items()}
+    many: dict[str, str] = {}
+    for index, anycast in _valid(data, "anycast", Anycast):
+        loc = ("anycast", index, "prefix")
+        if anycast.prefix in by_prefix:
+            yield loc, f"{anycast.prefix} is service {by_prefix[anycast.prefix]!r}, with one home"
+        other = many.setdefault(anycast.prefix, anycast.name)
+        if other != anycast.name:
+            yield loc, f"{anycast.prefix} is anycast {other!r} already"
+
+
+def _cutovers(data: dict[str, Any]) -> Found:
+    services = {service.name: service for _, service in _valid(data, "services", Service)}
+    earlier: list[Cutover] = []
+    for index, cutover in _valid(data, "cutovers", Cutover):
+        service = services.get(cutover.service)
+        for other in earlier:
+            if other.service == cutover.service and other.window.meets(cutover.window):
+                loc: Loc = ("cutovers", index, "window")
+                yield (
+                    loc,
+                    f"overlaps the window of {other.name!r}, which moves {other.service!r} too",
+                )
+        if service is not None and not _could_be_home(cutover, service, earlier):
+            homes = ", ".join(service.home)
+            loc = ("cutovers", index, "from")
+            yield loc, f"{cutover.from_!r} is not a home of {service.name!r} ({homes})"
+        earlier.append(cutover)
+
+
+def _could_be_home(cutover: Cutover, service: Service, earlier: list[Cutover]) -> bool:
+    """Whether the service is at home where the cutover takes it from, or was moved there before."""
+    moved = (other for other in earlier if other.service == service.name)
+    return cutover.from_ in service.home or any(
+        cutover.from_ in other.to and other.window.end <= cutover.window.start for other in moved
+    )

@@ -1,0 +1,260 @@
+"""Which Flowspec rules may exist: policies, and what no rule may ever touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, PlainValidator, field_validator
+
+from detectors.documents import did_you_mean
+from detectors.intent.models import Part
+from detectors.intent.values import (
+    Count,
+    Duration,
+    Name,
+    Prefix,
+    Span,
+    parse_address,
+    parse_prefix,
+    parse_span,
+)
+
+PROTOCOLS = {
+    "icmp": 1,
+    "igmp": 2,
+    "tcp": 6,
+    "udp": 17,
+    "ipv6": 41,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "icmp6": 58,
+    "ospf": 89,
+    "pim": 103,
+    "vrrp": 112,
+    "sctp": 132,
+}
+LARGEST = {
+    "protocol": 255,
+    "port": 65535,
+    "destination_port": 65535,
+    "source_port": 65535,
+    "icmp_type": 255,
+    "icmp_code": 255,
+    "packet_length": 65575,
+    "dscp": 63,
+    "flow_label": 0xFFFFF,
+}
+"""The numeric components, and the largest number that each can have."""
+FLAGS = {
+    # RFC 9293 section 3.1 (and RFC 3540), RFC 8955 section 4.2.2.12
+    "tcp_flags": {
+        "fin": 0x01,
+        "syn": 0x02,
+        "rst": 0x04,
+        "psh": 0x08,
+        "ack": 0x10,
+        "urg": 0x20,
+        "ece": 0x40,
+        "cwr": 0x80,
+        "ns": 0x100,
+    },
+    "fragment": {
+        "dont-fragment": 0x1,
+        "is-fragment": 0x2,
+        "first-fragment": 0x4,
+        "last-fragment": 0x8,
+    },
+}
+"""The bitmask components, and the names of their bits."""
+COMPONENTS = ("destination", "source", *LARGEST, *FLAGS)
+"""Every component that a policy can speak of."""
+
+
+class AllowedAction(NamedTuple):
+    """An action that a policy allows, and within which bounds."""
+
+    action: str
+    values: tuple[str | int, ...] = ()
+    """Next hops, route targets or DSCP values; none means any."""
+    at_least: float = 0.0
+    """The lowest rate; a lower one would drop more than was meant."""
+
+    def __str__(self) -> str:
+        if self.values:
+            return f"{self.action} {' or '.join(map(str, self.values))}"
+        return f"{self.action} at least {self.at_least:g}" if self.at_least else self.action
+
+
+def _rate(value: Any) -> tuple[tuple[str | int, ...], float]:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+        raise ValueError(f"{value!r} is not a rate above 0 (a rate of 0 is `discard`)")
+    return (), float(value)
+
+
+def _next_hops(value: Any) -> tuple[tuple[str | int, ...], float]:
+    return tuple(parse_address(each) for each in _as_list(value)), 0.0
+
+
+def _route_targets(value: Any) -> tuple[tuple[str | int, ...], float]:
+    for each in _as_list(value):
+        if not isinstance(each, str) or ":" not in each:
+            raise ValueError(f'{each!r} is not a route target: write "65000:100"')
+    return tuple(_as_list(value)), 0.0
+
+
+def _code_points(value: Any) -> tuple[tuple[str | int, ...], float]:
+    return tuple(parse_span(each, 63).first for each in _as_list(value)), 0.0
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+_VALUES = {
+    "rate-limit-bytes": _rate,
+    "rate-limit-packets": _rate,
+    "redirect-to-nexthop": _next_hops,
+    "redirect-to-vrf": _route_targets,
+    "mark": _code_points,
+}
+_ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+
+
+def parse_action(value: Any) -> AllowedAction:
+    """`discard`, or `{redirect-to-nexthop: 10.100.0.254}`, to an action. Raises ValueError."""
+    if isinstance(value, AllowedAction):
+        return value
+    name, argument = value, None
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, argument),) = value.items()
+    if not isinstance(name, str):
+        raise ValueError(f"{value!r} is not an action: write {_ACTIONS[1]} or one `action: value`")
+    if name not in _ACTIONS:
+        raise ValueError(f"unknown action {name!r}{did_you_mean(name, _ACTIONS)}")
+    if argument is None:
+        return AllowedAction(name)
+    if name not in _VALUES:
+        raise ValueError(f"{name} takes no value")
+    values, at_least = _VALUES[name](argument)
+    return AllowedAction(name, values, at_least)
+
+
+def _parse_protocol(value: Any) -> Span:
+    if isinstance(value, str) and value.lower() in PROTOCOLS:
+        number = PROTOCOLS[value.lower()]
+        return Span(number, number)
+    if isinstance(value, str) and not value[:1].isdigit():
+        hint = did_you_mean(value, PROTOCOLS) or " (give its number)"
+        raise ValueError(f"unknown protocol {value!r}{hint}")
+    return parse_span(value, LARGEST["protocol"])
+
+
+def _parse_bits(value: Any, names: Mapping[str, int]) -> int:
+    """`syn+ack` to the mask of these bits; `none` is 0."""
+    if isinstance(value, str):
+        if value == "none":
+            return 0
+        words = value.lower().split("+")
+        if all(word in names for word in words):
+            return sum({names[word] for word in words})
+    known = ", ".join(names)
+    raise ValueError(f"{value!r} is not `none`, nor of these joined by +: {known}")
+
+
+def _parse_protected(value: Any) -> ProtectedPort | str:
+    """`tcp/179`, or a prefix. Raises ValueError."""
+    if isinstance(value, ProtectedPort):
+        return value
+    word, slash, port = value.partition("/") if isinstance(value, str) else ("", "", "")
+    if slash and word.lower() in _WITH_PORTS:
+        span = parse_span(port, 65535)
+        return ProtectedPort(PROTOCOLS[word.lower()], span.first, span.last)
+    if not isinstance(value, str) or not set(word) & set(".:"):
+        raise ValueError(f"{value!r} is neither a port (tcp/179, udp/3784) nor a prefix")
+    prefix = parse_prefix(value)
+    if prefix.endswith("/0"):
+        raise ValueError(f"{value!r} is everything: every rule would touch it")
+    return prefix
+
+
+class ProtectedPort(NamedTuple):
+    """Packets of a TCP or UDP port, which no rule may touch."""
+
+    protocol: int
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        name = next(name for name, number in PROTOCOLS.items() if number == self.protocol)
+        return f"{name}/{Span(self.first, self.last)}"
+
+
+_WITH_PORTS = ("tcp", "udp")
+Protocol = Annotated[Span, PlainValidator(_parse_protocol)]
+Octet = Annotated[Span, PlainValidator(partial(parse_span, largest=255))]
+PortSpan = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["port"]))]
+Length = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["packet_length"]))]
+CodePoint = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["dscp"]))]
+FlowLabel = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["flow_label"]))]
+TcpFlags = Annotated[int, PlainValidator(partial(_parse_bits, names=FLAGS["tcp_flags"]))]
+Fragments = Annotated[int, PlainValidator(partial(_parse_bits, names=FLAGS["fragment"]))]
+Action = Annotated[AllowedAction, PlainValidator(parse_action)]
+Protected = Annotated[ProtectedPort | str, PlainValidator(_parse_protected)]
+
+
+class Policy(Part):
+    """One kind of Flowspec rule that may exist: every packet of such a rule is inside it.
+
+    A component that is not given allows any value, and a rule that does not name it.
+    """
+
+    name: Name
+    """What people call it."""
+    destination: tuple[Prefix, ...] | None = Field(default=None, min_length=1)
+    """Rules may match packets to these prefixes."""
+    source: tuple[Prefix, ...] | None = Field(default=None, min_length=1)
+    """Rules may match packets from these prefixes."""
+    protocol: tuple[Protocol, ...] | None = Field(default=None, min_length=1)
+    """IP protocols, by name or number."""
+    port: tuple[PortSpan, ...] | None = Field(default=None, min_length=1)
+    """TCP or UDP ports, of which a packet has one as its source or its destination."""
+    destination_port: tuple[PortSpan, ...] | None = Field(default=None, min_length=1)
+    """TCP or UDP destination ports, `443` or `1024-65535`."""
+    source_port: tuple[PortSpan, ...] | None = Field(default=None, min_length=1)
+    """TCP or UDP source ports."""
+    icmp_type: tuple[Octet, ...] | None = Field(default=None, min_length=1)
+    """ICMP types, by number."""
+    icmp_code: tuple[Octet, ...] | None = Field(default=None, min_length=1)
+    """ICMP codes, by number."""
+    tcp_flags: tuple[TcpFlags, ...] | None = Field(default=None, min_length=1)
+    """TCP flags of which a packet has all of one item: `syn`, `syn+ack`, or `none` at all."""
+    packet_length: tuple[Length, ...] | None = Field(default=None, min_length=1)
+    """Total length of the IP packet in bytes."""
+    dscp: tuple[CodePoint, ...] | None = Field(default=None, min_length=1)
+    """DSCP values, by number."""
+    fragment: tuple[Fragments, ...] | None = Field(default=None, min_length=1)
+    """Fragment bits of which a packet has all of one item: `first-fragment`, or `none` at all."""
+    flow_label: tuple[FlowLabel, ...] | None = Field(default=None, min_length=1)
+    """IPv6 flow labels, by number."""
+    actions: tuple[Action, ...] = Field(min_length=1)
+    """What the rules may do; a rate is the lowest allowed, a rule without action is `accept`."""
+    require: tuple[str, ...] = ()
+    """Components that every rule must name itself."""
+    from_: tuple[Name, ...] = Field(default=(), alias="from")
+    """The sites, or else names of routers, whose rules these may be; none given means any."""
+    max_rules: Count | None = None
+    """How many such rules may exist at once."""
+    max_age: Duration | None = None
+    """How long such a rule may stay."""
+
+    @field_validator("require")
+    @classmethod
+    def _known_components(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(name.replace("-", "_") for name in names)
+        for name in names:
+            if name not in COMPONENTS:
+                raise ValueError(f"unknown component {name!r}{did_you_mean(name, COMPONENTS)}")
+        return names

@@ -1,0 +1,52 @@
+"""Which site a route comes from, in the same time however many sites there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+from collector.event import Event
+from detectors.intent.models import Site
+
+_RANKS = ("originator_id", "next_hop", "peer")
+"""The better a key tells who advertises, the earlier it is here; the others come last."""
+
+
+class SiteIndex:
+    """The matchers of all sites, as one dict for each combination of keys that is in use."""
+
+    def __init__(self, sites: Mapping[str, Site]) -> None:
+        self._ranked: dict[int, dict[tuple[str, ...], dict[tuple[object, ...], int]]] = {}
+        self._names = list(sites)
+        for order, site in enumerate(sites.values()):
+            for matcher in site.match:
+                keys = matcher.keys()
+                rank = next((i for i, key in enumerate(_RANKS) if key in keys), len(_RANKS))
+                values = tuple(getattr(matcher, key) for key in keys)
+                index = self._ranked.setdefault(rank, {}).setdefault(keys, {})
+                index.setdefault(values, order)
+        self._ranked = dict(sorted(self._ranked.items()))
+
+    def find(self, event: Event) -> str | None:
+        """The name of the site, or None."""
+        for by_keys in self._ranked.values():
+            found = [
+                index[values]
+                for keys, index in by_keys.items()
+                for values in _values(event, keys)
+                if values in index
+            ]
+            if found:
+                return self._names[min(found)]
+        return None
+
+
+def _values(event: Event, keys: tuple[str, ...]) -> list[tuple[object, ...]]:
+    """What the event has for these keys; a router goes by its name and by its address."""
+    if "router" not in keys:
+        return [tuple([getattr(event, key) for key in keys])]
+    choices = (
+        (event.router, event.router_address) if key == "router" else (getattr(event, key),)
+        for key in keys
+    )
+    return list(product(*choices))

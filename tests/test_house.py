@@ -1,0 +1,134 @@
+"""The house rules: who may import whom, what stays pure, and the linters."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("anchorwatch", "collector", "detectors", "deploy", "dashboards", "benchmarks", "tests")
+
+MAY_IMPORT = {
+    "collector/event.py": (),
+    "collector/wire": ("collector.event", "collector.wire"),
+    "collector/inputs": ("collector.event", "collector.wire", "collector.inputs"),
+    "collector/store": ("collector.event", "collector.store"),
+    "detectors/documents.py": (),
+    "detectors/intent.py": ("collector.event", "detectors.documents"),
+    "detectors/packets.py": ("collector.event", "detectors.intent"),
+    "detectors/base.py": ("collector.event", "detectors.intent", "detectors.routes"),
+    "detectors/routes.py": ("collector.event",),
+    "detectors/sites.py": ("collector.event", "detectors.intent", "detectors.routes"),
+    "detectors/cutovers.py": ("detectors.intent", "detectors.routes", "detectors.sites"),
+    "detectors/incidents.py": ("collector.event", "detectors.base"),
+    # What a rule asks (routes, sites, cutovers, packets) is pure state and algebra.
+    "detectors/rules": (
+        "collector.event",
+        "detectors.base",
+        "detectors.cutovers",
+        "detectors.intent",
+        "detectors.packets",
+        "detectors.routes",
+        "detectors.rules",
+        "detectors.sites",
+    ),
+    "detectors/engine.py": (
+        "collector.event",
+        "detectors.base",
+        "detectors.incidents",
+        "detectors.intent",
+        "detectors.routes",
+        "detectors.rules",
+    ),
+    "detectors/pagers": ("collector.event", "detectors.incidents", "detectors.pagers"),
+}
+"""What each part may import of the others. `anchorwatch` wires everything and may import all."""
+
+PURE = (
+    "collector/event.py",
+    "collector/wire",
+    "detectors/base.py",
+    "detectors/cutovers.py",
+    "detectors/engine.py",
+    "detectors/incidents.py",
+    "detectors/packets.py",
+    "detectors/routes.py",
+    "detectors/rules",
+    "detectors/sites.py",
+)
+"""Parts without a clock, I/O or logging: what they do follows from what they are given."""
+IMPURE = {
+    *("asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "select", "shutil"),
+    *("signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time", "urllib"),
+}
+IMPURE_CALLS = {"open", "print", "input", "now", "utcnow", "today"}
+
+
+def sources(part: str) -> list[Path]:
+    path = ROOT / part
+    return [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            assert node.module is not None
+            yield node.module
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_imports_only_what_the_design_allows(part: str) -> None:
+    allowed = MAY_IMPORT[part]
+    files = sources(part)
+    assert files, f"{part} is gone: mend the table"
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for name in imports(path)
+        if name.split(".")[0] in OURS
+        and not any(name == ok or name.startswith(f"{ok}.") for ok in allowed)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("part", ["collector", "detectors"])
+def test_every_part_is_in_the_table(part: str) -> None:
+    covered = {path for row in MAY_IMPORT for path in sources(row)}
+    docstring_only = ROOT / part / "__init__.py"
+    missing = set(sources(part)) - covered - {docstring_only}
+    assert not missing
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_no_clock_and_no_io_in_pure_parts(part: str) -> None:
+    for path in sources(part):
+        tree = ast.parse(path.read_text())
+        assert not IMPURE.intersection(name.split(".")[0] for name in imports(path)), path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", None))
+                assert name not in IMPURE_CALLS, f"{path}:{node.lineno}: calls {name}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+    ],
+    ids=" ".join,
+)
+def test_linters_pass(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

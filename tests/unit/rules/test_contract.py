@@ -1,0 +1,258 @@
+"""What every rule must hold, checked over all of them by discovery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.event import Event, Family, Feed, Kind, Provenance, View
+from detectors.base import Rule
+from detectors.engine import Engine
+from detectors.incidents import Incident, State
+from detectors.intent import Intent, parse_intent
+from detectors.rules import discover
+
+SECOND = 1_000_000_000
+START = 1_800_000_000 * SECOND
+HOUR = 3600 * SECOND
+KILL_SWITCH = "destination 0.0.0.0/0 port =179"
+ALLOWED = "destination 192.0.2.50/32 protocol =6 destination-port =8443"
+
+INTENT = """
+version: 1
+sites:
+  legacy-pe: {match: [{peer: 10.0.0.1}]}
+  new-pe1: {match: [{peer: 10.0.1.1}]}
+  new-pe2: {match: [{peer: 10.0.1.2}]}
+services:
+  - {name: web, prefix: 192.0.2.50/32, home: [legacy-pe], hold: 5s}
+anycast:
+  - {name: anchor, prefix: 10.100.0.254/32, sites: [new-pe1, new-pe2], minimum: 1}
+flowspec:
+  - name: migration
+    destination: [192.0.2.50/32]
+    protocol: [tcp]
+    destination_port: [1024-65535]
+    actions: [{redirect-to-nexthop: 10.100.0.254}]
+    require: [destination, protocol, destination_port]
+    max_age: 30d
+protect: [tcp/179]
+"""
+
+PEERS = {"legacy-pe": "10.0.0.1", "new-pe1": "10.0.1.1", "new-pe2": "10.0.1.2"}
+UNICAST = ("192.0.2.50/32", "10.100.0.254/32", "203.0.113.0/24")
+RULES: dict[str, tuple[dict[str, str], tuple[dict[str, object], ...]]] = {
+    KILL_SWITCH: ({"destination": "0.0.0.0/0", "port": "=179"}, ({"action": "discard"},)),
+    ALLOWED: (
+        {"destination": "192.0.2.50/32", "protocol": "=6", "destination-port": "=8443"},
+        ({"action": "redirect-to-nexthop", "next_hop": "10.100.0.254", "copy": False},),
+    ),
+    "undecodable 0x0e0102": ({"undecodable": "0x0e0102"}, ({"action": "accept"},)),
+}
+
+
+@pytest.fixture(scope="module")
+def intent() -> Intent:
+    return parse_intent(INTENT, "contract.yaml")
+
+
+def make(kind: str, router: str, at: int, **fields: object) -> Event:
+    values = {"feed": Feed.BMP, "kind": kind, "router": router, "router_address": "127.0.0.1"}
+    return msgspec.convert({**values, "received": at, "sequence": 1, **fields}, Event)
+
+
+def route(kind: str, router: str, peer: str, what: str, at: int, provenance: str) -> Event:
+    fields: dict[str, object] = {
+        "peer": peer,
+        "view": View.ADJ_IN_PRE,
+        "provenance": provenance,
+    }
+    if what in RULES:
+        components, actions = RULES[what]
+        fields |= {"family": Family.IPV4_FLOWSPEC, "rule": what, "components": components}
+        if kind == Kind.ANNOUNCE:
+            fields["actions"] = actions
+    else:
+        fields |= {"family": Family.IPV4_UNICAST, "prefix": what}
+        if kind == Kind.ANNOUNCE:
+            fields["next_hop"] = peer
+    return make(kind, router, at, **fields)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Any sequence of events: also ones that no router would send."""
+    events: list[Event] = []
+    at = START
+    for _ in range(draw(st.integers(1, 40))):
+        at += draw(st.sampled_from([0, 1, SECOND // 2, 4 * SECOND, 6 * SECOND, HOUR]))
+        router = draw(st.sampled_from(["r1", "r2"]))
+        peer = draw(st.sampled_from(list(PEERS.values())))
+        kind = draw(st.sampled_from([*Kind, Kind.ANNOUNCE, Kind.ANNOUNCE, Kind.WITHDRAW]))
+        if kind in (Kind.ANNOUNCE, Kind.WITHDRAW):
+            what = draw(st.sampled_from([*UNICAST, *RULES]))
+            provenance = draw(st.sampled_from([Provenance.LIVE, Provenance.DUMP]))
+            events.append(route(kind, router, peer, what, at, provenance))
+        elif kind in (Kind.PEER_UP, Kind.PEER_DOWN):
+            events.append(make(kind, router, at, peer=peer, view=View.ADJ_IN_PRE, epoch=at))
+        elif kind == Kind.END_OF_RIB and draw(st.booleans()):
+            events.append(make(kind, router, at, peer=peer, view=View.ADJ_IN_PRE))
+        else:
+            events.append(make(kind, router, at))
+    return [msgspec.structs.replace(e, sequence=i) for i, e in enumerate(events, 1)]
+
+
+def play(engine: Engine, events: Sequence[Event]) -> list[Incident]:
+    return [transition for event in events for transition in engine.process(event)]
+
+
+def steady_state(at: int) -> list[Event]:
+    """Both routers up, their tables complete, everything as the intent wants it."""
+    events = []
+    for router in ("r1", "r2"):
+        events.append(make(Kind.FEED_UP, router, at, epoch=at))
+        for site, peer in PEERS.items():
+            events.append(make(Kind.PEER_UP, router, at, peer=peer, view=View.ADJ_IN_PRE, epoch=at))
+            prefix = "192.0.2.50/32" if site == "legacy-pe" else "10.100.0.254/32"
+            events.append(route(Kind.ANNOUNCE, router, peer, prefix, at, Provenance.DUMP))
+            events.append(make(Kind.END_OF_RIB, router, at, peer=peer, view=View.ADJ_IN_PRE))
+        events.append(make(Kind.END_OF_RIB, router, at))
+    return [msgspec.structs.replace(e, sequence=1000 + i) for i, e in enumerate(events)]
+
+
+def test_the_four_rules_are_found() -> None:
+    assert {rule.name for rule in discover()} >= {
+        "dual_advertisement",
+        "flapping",
+        "flowspec_policy",
+        "unexpected_withdrawal",
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=histories(), data=st.data())
+def test_any_batching_gives_the_same_findings(
+    intent: Intent, events: list[Event], data: st.DataObject
+) -> None:
+    end = events[-1].received + HOUR
+    plain = Engine(intent)
+    expected = play(plain, events) + plain.advance(end)
+    ticked = Engine(intent)
+    found: list[Incident] = []
+    for this, following in zip(events, [*events[1:], None], strict=True):
+        found += ticked.process(this)
+        until = following.received if following else end
+        for moment in sorted(data.draw(st.lists(st.integers(this.received, until), max_size=3))):
+            found += ticked.advance(moment)
+    found += ticked.advance(end)
+    assert found == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=histories())
+def test_no_event_sequence_makes_a_rule_fail(intent: Intent, events: list[Event]) -> None:
+    failures: list[tuple[str, Exception]] = []
+    engine = Engine(intent, on_error=lambda rule, error: failures.append((rule, error)))
+    play(engine, events)
+    engine.advance(events[-1].received + 100 * HOUR)
+    assert failures == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=histories())
+def test_every_finding_resolves_once_all_is_well(intent: Intent, events: list[Event]) -> None:
+    engine = Engine(intent)
+    transitions = play(engine, events)
+    at = events[-1].received + SECOND
+    transitions += play(engine, steady_state(at))
+    transitions += engine.advance(at + 100 * HOUR)
+    assert engine.open_incidents == []
+    for transition in transitions:
+        last = [t for t in transitions if t.id == transition.id][-1]
+        assert last.state == State.RESOLVED
+        assert last.summary
+
+
+@settings(max_examples=100, deadline=None)
+@given(events=histories())
+def test_a_transition_is_told_once_and_in_order(intent: Intent, events: list[Event]) -> None:
+    engine = Engine(intent)
+    state: dict[str, str] = {}
+    for transition in play(engine, events) + engine.advance(events[-1].received + 100 * HOUR):
+        before = state.get(transition.id)
+        if transition.state == State.OPEN:
+            assert before in (None, State.RESOLVED)
+        else:
+            assert before in (State.OPEN, State.UPDATED, State.UNKNOWN)
+        state[transition.id] = transition.state
+
+
+@settings(max_examples=100, deadline=None)
+@given(events=histories())
+def test_a_restart_opens_nothing_and_resolves_nothing_wrongly(
+    intent: Intent, events: list[Event]
+) -> None:
+    """The collector is killed, comes back, and every router dumps the very tables it had."""
+    start = steady_state(START - HOUR)
+    lived = [event for event in events if event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW)]
+    at = events[-1].received + 20 * SECOND  # past every hold
+    before = Engine(intent)
+    play(before, [*start, *lived])
+    before.advance(at)
+    after = Engine(intent, restored=before.open_incidents)
+    transitions = play(after, redump([*start, *lived], at)) + after.advance(at + 6 * SECOND)
+    before.advance(at + 6 * SECOND)
+    assert [t for t in transitions if t.state in (State.OPEN, State.RESOLVED)] == []
+    assert ids(after) == ids(before)
+
+
+def redump(history: list[Event], at: int) -> list[Event]:
+    """The session start that shows the tables as they are after a history."""
+    tables: dict[object, Event] = {}
+    for event in history:
+        key = (event.router, event.peer, event.prefix or event.rule)
+        if event.kind == Kind.ANNOUNCE:
+            tables[key] = msgspec.structs.replace(
+                event, received=at, epoch=at, provenance=Provenance.DUMP
+            )
+        elif event.kind == Kind.WITHDRAW:
+            tables.pop(key, None)
+    state = steady_state(at)
+    openings = [e for e in state if e.kind in (Kind.FEED_UP, Kind.PEER_UP)]
+    endings = [e for e in state if e.kind == Kind.END_OF_RIB]
+    return [*openings, *tables.values(), *endings]
+
+
+def ids(engine: Engine) -> dict[tuple[str, str], str]:
+    return {(i.detector, i.key): i.id for i in engine.open_incidents}
+
+
+class Faulty(Rule):
+    """A rule with a bug."""
+
+    name = "faulty"
+
+    def __init__(self, intent: Intent) -> None:
+        pass
+
+    def subjects(self, change: object, routes: object) -> list[str]:
+        return ["anything"]
+
+    def judge(self, key: str, routes: object, now: int) -> object:  # type: ignore[override]
+        raise RuntimeError("a bug")
+
+
+def test_a_faulty_rule_is_counted_and_the_others_go_on(intent: Intent) -> None:
+    told: list[str] = []
+    engine = Engine(
+        intent, rules=[Faulty, *discover()], on_error=lambda rule, error: told.append(rule)
+    )
+    event = route(Kind.ANNOUNCE, "r1", PEERS["new-pe2"], KILL_SWITCH, START, Provenance.LIVE)
+    transitions = engine.process(event)
+    assert [t.detector for t in transitions] == ["flowspec_policy"]
+    assert engine.errors == {"faulty": 1}
+    assert told == ["faulty"]
