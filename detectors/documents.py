@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -107,17 +107,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 class _Loader(yaml.SafeLoader):
     """Composes nodes, with a bound on depth; no Python object is ever made from a tag."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - the name and kind that PyYAML wants
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark
+            mark = self.get_mark()
             raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+
+def _integer(text: str) -> int:
+    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
 
 
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
@@ -126,7 +130,7 @@ _PLAIN: dict[str, tuple[str, Callable[[str], Any]]] = {
     # tag: (what YAML 1.2 writes for it, how it is read); chapter 10.3.2 of its specification
     "null": (r"~|null|Null|NULL|", lambda _: None),
     "bool": (r"true|True|TRUE|false|False|FALSE", lambda text: text.lower() == "true"),
-    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", lambda text: _integer(text)),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _integer),
     "float": (
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         lambda text: float(text.replace(".inf", "inf").replace(".nan", "nan")),
@@ -134,10 +138,6 @@ _PLAIN: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 for _name, (_pattern, _) in _PLAIN.items():
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), None)
-
-
-def _integer(text: str) -> int:
-    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
 
 
 class _Document:

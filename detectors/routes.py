@@ -209,6 +209,8 @@ class Routes:
 
     def apply(self, event: Event) -> list[Change]:
         """Take one event in; answer what it changed. Events of the unwatched change nothing."""
+        if event.view == View.ADJ_IN_PRE:
+            self._pre_policy.add((event.router, event.peer, event.peer_rd))
         if event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW):
             return self._route(event)
         if event.kind == Kind.FEED_UP:
@@ -256,8 +258,6 @@ class Routes:
         feed = self._feeds.setdefault(event.router, _Feed(up=True))
         if self._from_old_session(feed, event):
             return []
-        if event.view == View.ADJ_IN_PRE:
-            self._pre_policy.add((event.router, event.peer, event.peer_rd))
         key = RouteKey.of(event)
         known = self._routes.get(key)
         before = known.event if known else None
