@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from collector.event import Event
 
@@ -53,7 +54,7 @@ FINE = Verdict(status=Status.FINE)
 UNKNOWN = Verdict(status=Status.UNKNOWN)
 
 
-class Rule(Protocol):
+class Rule(ABC):
     """One detector. It holds its own state, reads no clock and does no I/O.
 
     Every module in `detectors/rules/` has one class of this shape, found by discovery.
@@ -61,16 +62,19 @@ class Rule(Protocol):
 
     name: ClassVar[str]
 
+    @abstractmethod
     def __init__(self, intent: Intent) -> None:
         """Make a rule that has seen nothing yet."""
 
+    @abstractmethod
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
         """Take note of what just changed; answer the keys that must be judged for it."""
 
+    @abstractmethod
     def judge(self, key: str, routes: Routes, now: int) -> Verdict:
         """Judge one subject as of `now` (ns). Calling it twice answers the same."""
 
-    def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
+    def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:  # noqa: B027 - most need nothing
         """Take up a subject whose incident was open at `at` (ns), before a restart.
 
         Only a rule whose judgement rests on more than the present routes has work here.
