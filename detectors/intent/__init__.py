@@ -15,7 +15,15 @@ from pydantic import Field
 from collector.event import Event
 from detectors.documents import load_document, parse_document
 from detectors.intent.check import check_intent
-from detectors.intent.flowspec import AllowedAction, Policy, Protected, ProtectedPort
+from detectors.intent.flowspec import (
+    COMPONENTS,
+    FLAGS,
+    PROTOCOLS,
+    AllowedAction,
+    Policy,
+    Protected,
+    ProtectedPort,
+)
 from detectors.intent.models import (
     Anycast,
     Cutover,
@@ -32,6 +40,9 @@ from detectors.intent.sites import SiteIndex
 from detectors.intent.values import Name, Span, TimeWindow
 
 __all__ = [
+    "COMPONENTS",
+    "FLAGS",
+    "PROTOCOLS",
     "AllowedAction",
     "Anycast",
     "Cutover",
@@ -53,7 +64,7 @@ __all__ = [
 
 
 class Intent(Part):
-    """The whole intent. Made by `load_intent`, which also checks what its parts say of each other."""
+    """The whole intent; `load_intent` also checks what its parts say of each other."""
 
     version: Literal[1]
     """Version of this vocabulary."""
@@ -92,7 +103,9 @@ class Intent(Part):
 
     def watched_prefixes(self) -> list[str]:
         """The prefixes of services and anycast addresses, each once."""
-        return list(dict.fromkeys(item.prefix for item in (*self.services, *self.anycast)))
+        prefixes = [service.prefix for service in self.services]
+        prefixes += (anycast.prefix for anycast in self.anycast)
+        return list(dict.fromkeys(prefixes))
 
     def expected_routers(self) -> list[str]:
         """The routers that must be seen."""

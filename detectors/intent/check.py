@@ -7,7 +7,7 @@ when the model refuses something elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,18 +17,29 @@ from detectors.intent.models import Anycast, Cutover, Part, Service
 PartT = TypeVar("PartT", bound=Part)
 Found = Iterator[tuple[Loc, str]]
 
+
+class _Reference(NamedTuple):
+    """A key whose value names something of another section."""
+
+    section: str
+    key: str
+    what: str
+    source: str
+    only_typos: bool = False
+    """It may name something else too, so only what looks like a typing mistake is one."""
+
+
 _REFERENCES = (
-    # section, key, what it names, the section that has these names
-    ("services", "home", "site", "sites"),
-    ("anycast", "sites", "site", "sites"),
-    ("cutovers", "service", "service", "services"),
-    ("cutovers", "from", "site", "sites"),
-    ("cutovers", "to", "site", "sites"),
-    ("cutovers", "flush", "policy", "flowspec"),
-    ("maintenance", "site", "site", "sites"),
+    _Reference("services", "home", "site", "sites"),
+    _Reference("anycast", "sites", "site", "sites"),
+    _Reference("cutovers", "service", "service", "services"),
+    _Reference("cutovers", "from", "site", "sites"),
+    _Reference("cutovers", "to", "site", "sites"),
+    _Reference("cutovers", "flush", "policy", "flowspec"),
+    _Reference("maintenance", "site", "site", "sites"),
+    _Reference("flowspec", "from", "site", "sites", only_typos=True),  # or a router's name
 )
 _NAMED = ("services", "anycast", "flowspec", "cutovers")
-_ALSO_ROUTERS = ("flowspec", "from", "site", "sites")
 
 
 def check_intent(data: Any) -> Found:
@@ -39,8 +50,7 @@ def check_intent(data: Any) -> Found:
         yield from _duplicates(data, section, "name")
     yield from _duplicates(data, "feeds", "router")
     for reference in _REFERENCES:
-        yield from _unknown(data, *reference)
-    yield from _unknown(data, *_ALSO_ROUTERS, only_typos=True)
+        yield from _unknown(data, reference)
     yield from _one_meaning(data)
     yield from _cutovers(data)
 
@@ -76,26 +86,18 @@ def _duplicates(data: dict[str, Any], section: str, key: str) -> Found:
             yield (section, index, key), f"{name!r} is also {section}[{first[name]}]"
 
 
-def _unknown(
-    data: dict[str, Any],
-    section: str,
-    key: str,
-    what: str,
-    source: str,
-    *,
-    only_typos: bool = False,
-) -> Found:
-    known = _names(data, source)
-    for index, item in _items(data, section):
-        value = item.get(key)
-        many = isinstance(value, list)
-        for place, name in enumerate(value if isinstance(value, list) else [value]):
+def _unknown(data: dict[str, Any], reference: _Reference) -> Found:
+    known = _names(data, reference.source)
+    for index, item in _items(data, reference.section):
+        value = item.get(reference.key)
+        loc: Loc = (reference.section, index, reference.key)
+        named = [((*loc, i), n) for i, n in enumerate(value)] if isinstance(value, list) else []
+        for place, name in named or [(loc, value)]:
             if not isinstance(name, str) or name in known:
                 continue
             hint = did_you_mean(name, known)
-            if hint or not only_typos:
-                loc = (section, index, key, place) if many else (section, index, key)
-                yield loc, f"unknown {what} {name!r}{hint}"
+            if hint or not reference.only_typos:
+                yield place, f"unknown {reference.what} {name!r}{hint}"
 
 
 def _one_meaning(data: dict[str, Any]) -> Found:

@@ -131,7 +131,7 @@ def parse_action(value: Any) -> AllowedAction:
     if isinstance(value, dict) and len(value) == 1:
         ((name, argument),) = value.items()
     if not isinstance(name, str):
-        raise ValueError(f"{value!r} is not an action: write {_ACTIONS[1]} or one `action: value`")
+        raise ValueError(f"{value!r} is not an action: write discard, or one `action: value`")  # noqa: TRY004
     if name not in _ACTIONS:
         raise ValueError(f"unknown action {name!r}{did_you_mean(name, _ACTIONS)}")
     if argument is None:

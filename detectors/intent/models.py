@@ -80,7 +80,7 @@ class Service(Part):
 class Flap(Part):
     """Route flap damping figures (RFC 2439): 1000 points a withdrawal, 500 a change."""
 
-    half_life: Duration = Field(default=parse_duration("15m"), validate_default=True)
+    half_life: Duration = parse_duration("15m")
     """The penalty halves in this time."""
     suppress: Score = 2000.0
     """Flapping opens at this penalty."""

@@ -1,6 +1,7 @@
 """The small values of an intent, as people write them: durations, times, prefixes, numbers.
 
 Each is text in the file and ready for use in the model: nanoseconds, canonical prefixes, pairs.
+Whatever is wrong is a ValueError, a wrong type too: that is how pydantic is told of a mistake.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def parse_time(value: Any) -> int:
     if isinstance(value, datetime):  # a model made by a program, not from a file
         value = value.isoformat()
     try:
-        if isinstance(value, str) and "T" in value.upper().replace(" ", "T"):
+        if isinstance(value, str):
             return parse_rfc3339(value)
     except ValueError as error:
         if "time zone" in str(error):
@@ -134,7 +135,7 @@ def parse_span(value: Any, largest: int) -> Span:
             first = int(low)
             last = int(high) if dash else first
     if not isinstance(first, int) or not isinstance(last, int) or isinstance(value, bool):
-        raise ValueError(f'{value!r} is neither a number nor a range such as "1024-65535"')
+        raise ValueError(f'{value!r} is neither a number nor a range such as "1024-65535"')  # noqa: TRY004
     if not 0 <= first <= last <= largest:
         why = f"numbers here are 0 to {largest}" if first <= last else "it ends before it begins"
         raise ValueError(f"{value!r} is not a range: {why}")
@@ -143,7 +144,7 @@ def parse_span(value: Any, largest: int) -> Span:
 
 def _strict_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r} is not a whole number")  # noqa: TRY004 - pydantic's protocol
+        raise ValueError(f"{value!r} is not a whole number")  # noqa: TRY004
     return value
 
 

@@ -1,0 +1,63 @@
+"""`anchorwatch check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from anchorwatch.errors import UserError
+from detectors.documents import Mistakes
+from detectors.intent import Intent, load_intent
+
+HELP = "say what an intent means, or every mistake in it with its line"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Name what is checked."""
+    parser.add_argument(
+        "--intent", type=Path, metavar="FILE", help="the intent: what should be true"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0 and a line for each file that is right; 1 and all mistakes of the others."""
+    if args.intent is None:
+        raise UserError("say what to check: --intent FILE")
+    try:
+        print(f"{args.intent}: {describe(load_intent(args.intent))}")
+    except Mistakes as mistakes:
+        print(mistakes, file=sys.stderr)
+        return 1
+    return 0
+
+
+def load_intent_or_fail(path: Path) -> Intent:
+    """The intent, for a command that needs it right; UserError tells every mistake in it."""
+    try:
+        return load_intent(path)
+    except Mistakes as mistakes:
+        raise UserError(f"{path} has mistakes:\n{mistakes}") from mistakes
+
+
+def describe(intent: Intent) -> str:
+    """What was understood, in one line."""
+    flowspec = f"{_count(len(intent.flowspec), 'Flowspec policy', 'Flowspec policies')}"
+    if not intent.judges_flowspec:
+        flowspec = "Flowspec not judged"
+    return ", ".join(
+        (
+            _count(len(intent.sites), "site"),
+            _count(len(intent.services), "service"),
+            _count(len(intent.anycast), "anycast address", "anycast addresses"),
+            flowspec,
+            f"{len(intent.protect)} protected",
+            _count(len(intent.cutovers), "cutover"),
+            _count(len(intent.maintenance), "maintenance window"),
+            _count(len(intent.feeds), "feed"),
+        )
+    )
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

@@ -1,0 +1,282 @@
+"""A Flowspec rule that no policy allows, or that could touch what is protected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from collector.event import FLOWSPEC_FAMILIES, Event, rfc3339
+from detectors.base import FINE, UNKNOWN, Rule, Severity, Status, Verdict
+from detectors.cutovers import must_be_flushed
+from detectors.intent import Intent, Policy
+from detectors.packets import Match, is_wildcard, touches
+from detectors.routes import Change, FlowspecRule, Route, Routes
+from detectors.rules._flowspec import (
+    Origin,
+    Outcome,
+    action_text,
+    drops_or_diverts,
+    known_actions,
+    read_rule,
+    under,
+)
+
+DAY = 86_400_000_000_000
+MAX_EVIDENCE = 10
+MAX_RULES = " max_rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one rule at one place."""
+
+    event: Event
+    since: int
+    reasons: Mapping[str, str]
+    """Clause -> what is wrong, the worst first."""
+    policy: str | None
+    """The policy that comes nearest to allowing it."""
+    example: str
+    actions: str
+    kill: str
+    """What it does to delivery, where it is a kill switch."""
+
+
+class FlowspecPolicy(Rule):
+    """Judges each rule (`family rd rule`) by all places that hold it, by default deny.
+
+    It must be within one policy with every packet that it matches, and must not touch what is
+    protected. `policy NAME max_rules` counts the rules of a policy. Flowspec is not judged where
+    the intent has neither `flowspec` nor `protect`.
+    """
+
+    name: ClassVar[str] = "flowspec_policy"
+
+    def __init__(self, intent: Intent) -> None:
+        """Judge by the intent's policies; no rule has been seen yet."""
+        self._intent = intent
+        self._rules: dict[str, FlowspecRule] = {}
+        flushed = {cutover.flush for cutover in intent.cutovers}
+        self._members: dict[str, dict[FlowspecRule, bool]] = {
+            policy.name: {}
+            for policy in intent.flowspec
+            if policy.max_rules is not None or policy.name in flushed
+        }
+        """Policy -> the rules that it allows, and whether each is seen now."""
+
+    def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
+        """The rule that changed, the counts it is in, and the rules that a cutover ends."""
+        if change.key is None or not self._intent.judges_flowspec:
+            return ()
+        key = change.key
+        if key.family is None or key.family not in FLOWSPEC_FAMILIES:
+            return self._ended_by(key.destination, routes)
+        rule = FlowspecRule(key.family, key.rd, key.destination)
+        self._rules[str(rule)] = rule
+        return [str(rule), *self._count(rule, routes)]
+
+    def judge(self, key: str, routes: Routes, now: int) -> Verdict:
+        """Fine while every place that holds the rule may, and when none holds it any more."""
+        if key.endswith(MAX_RULES):
+            return self._judge_count(key, routes)
+        rule = self._rules.get(key)
+        seen = [route for _, route in routes.of_rule(rule)] if rule else []
+        if rule is None or not seen:
+            self._rules.pop(key, None)
+            summary = f"Flowspec rule `{key}` is gone: no router that is watched holds it."
+            return Verdict(status=Status.FINE, summary=summary)
+        findings: list[Finding] = []
+        unsure = False
+        moments: list[int] = []
+        for route in seen:
+            found = self._judge_route(route, seen, routes, now, moments)
+            if isinstance(found, Finding) and not route.stale:
+                findings.append(found)
+            # A stale route that was wrong may still be there, and so may be the only one.
+            unsure = unsure or found is not None or all(other.stale for other in seen)
+        again = min((moment for moment in moments if moment > now), default=None)
+        if findings:
+            return replace(_violated(rule, findings), again=again)
+        if unsure:
+            return replace(UNKNOWN, again=again)
+        summary = f"Flowspec rule `{rule}` is within policy."
+        return Verdict(status=Status.FINE, summary=summary, again=again)
+
+    def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
+        """Know again which rule a key means."""
+        del at
+        if "rule" in details:
+            self._rules[key] = FlowspecRule(details["family"], details.get("rd"), details["rule"])
+
+    # One rule at one place
+
+    def _judge_route(
+        self, route: Route, seen: list[Route], routes: Routes, now: int, moments: list[int]
+    ) -> Finding | Outcome | None:
+        """What is wrong; an Outcome where that cannot be seen; None where nothing is."""
+        event = route.event
+        actions = known_actions(event, seen)
+        match, unreadable = read_rule(event)
+        reasons: dict[str, str] = {}
+        protected = ""
+        if match is None:
+            reasons["undecodable"] = unreadable
+        elif match.is_empty():
+            reasons["impossible"] = f"is impossible: {match.impossible}"
+        else:
+            protected = self._protected(match)
+            if protected:
+                reasons["protect"] = protected
+        best = None
+        if match is not None and not match.is_empty():
+            best = self._best(route, match, actions, Origin(self._intent, seen, routes.blind()))
+            if best.allows and best.policy is not None:
+                best.broken = self._overdue(best.policy, route, routes, now, moments)
+            reasons |= best.broken
+        if not reasons:
+            return best if best is not None and best.unsure else None
+        does = drops_or_diverts(actions)
+        wildcard = match is not None and not match.is_empty() and is_wildcard(match)
+        return Finding(
+            event=event,
+            since=route.since,
+            reasons=reasons,
+            policy=best.policy.name if best and best.policy else None,
+            example=(best.example if best else "") or _example(match),
+            actions=action_text(actions),
+            kill=does if protected or wildcard else "",
+        )
+
+    def _protected(self, match: Match) -> str:
+        for protected in self._intent.protect:
+            packet = touches(match, protected)
+            if packet is not None:
+                return f"could touch {protected}, which is protected ({packet})"
+        return ""
+
+    def _best(
+        self, route: Route, match: Match, actions: tuple[Mapping[str, Any], ...], origin: Origin
+    ) -> Outcome:
+        """The outcome under the policy that allows the rule, or comes nearest to it."""
+        outcomes = [under(p, route, match, actions, origin) for p in self._intent.flowspec]
+        if not outcomes:
+            return Outcome(None, {"flowspec": "the intent allows no Flowspec rule at all"})
+        return min(outcomes, key=lambda outcome: (len(outcome.broken), outcome.unsure))
+
+    def _overdue(
+        self, policy: Policy, route: Route, routes: Routes, now: int, moments: list[int]
+    ) -> dict[str, str]:
+        """Why a rule that a policy allows must be gone by now; notes when that may change."""
+        reasons: dict[str, str] = {}
+        if policy.max_age is not None:
+            moments.append(route.since + policy.max_age)
+            if now >= route.since + policy.max_age:
+                days = f"{policy.max_age / DAY:g} days"
+                reasons["max_age"] = f"is older than the {days} that policy {policy.name} allows"
+        moments += (c.window.start for c in self._intent.cutovers if c.flush == policy.name)
+        flush = must_be_flushed(self._intent, routes, policy.name, now)
+        if flush is not None:
+            cutover, due = flush
+            moments.append(due)
+            if now >= due:
+                reasons["flush"] = (
+                    f"is left over: cutover {cutover.name} was to flush policy {policy.name} "
+                    f"by {rfc3339(due)[:19]}Z"
+                )
+        return reasons
+
+    # Rules of a policy
+
+    def _count(self, rule: FlowspecRule, routes: Routes) -> Iterator[str]:
+        """Note which policies allow the rule; answer the counts that this changes."""
+        seen = [route for _, route in routes.of_rule(rule)]
+        for name, members in self._members.items():
+            policy = self._intent.policy(name)
+            allowed = [route for route in seen if self._allows(policy, route, seen, routes)]
+            if allowed:
+                members[rule] = any(not route.stale for route in allowed)
+            elif members.pop(rule, None) is None:
+                continue
+            if policy.max_rules is not None:
+                yield f"policy {name}{MAX_RULES}"
+
+    def _allows(self, policy: Policy, route: Route, seen: list[Route], routes: Routes) -> bool:
+        match, _ = read_rule(route.event)
+        if match is None or match.is_empty():
+            return False
+        origin = Origin(self._intent, seen, routes.blind())
+        return under(policy, route, match, known_actions(route.event, seen), origin).allows
+
+    def _ended_by(self, prefix: str, routes: Routes) -> list[str]:
+        watched = routes.watched_by(prefix)
+        return [
+            str(rule)
+            for cutover in self._intent.cutovers
+            if cutover.flush and self._intent.service(cutover.service).prefix == watched
+            for rule in self._members[cutover.flush]
+        ]
+
+    def _judge_count(self, key: str, routes: Routes) -> Verdict:
+        name = key.removeprefix("policy ").removesuffix(MAX_RULES)
+        policy = next((p for p in self._intent.flowspec if p.name == name), None)
+        if policy is None or policy.max_rules is None:  # the intent no longer limits it
+            return FINE
+        members = self._members[name]
+        live = [rule for rule, seen in members.items() if seen]
+        if len(live) <= policy.max_rules:
+            if len(members) > policy.max_rules or not routes.settled() or routes.blind():
+                return UNKNOWN
+            summary = f"Policy {name} has no more than its {policy.max_rules} rules again."
+            return Verdict(status=Status.FINE, summary=summary)
+        newest = [route.event for _, route in routes.of_rule(live[-1]) if not route.stale]
+        return Verdict(
+            status=Status.VIOLATED,
+            severity=Severity.CRITICAL,
+            summary=f"Policy {name} has {len(live)} Flowspec rules, more than its max_rules "
+            f"{policy.max_rules}; the newest is `{live[-1]}` at {newest[0].router}. "
+            "Find what injects them, or raise max_rules.",
+            details={"policy": name, "max_rules": policy.max_rules},
+            measures={"rules": len(live)},
+            evidence=tuple(newest[:1]),
+        )
+
+
+def _example(match: Match | None) -> str:
+    packet = match.pick() if match else None
+    return str(packet) if packet else ""
+
+
+def _violated(rule: FlowspecRule, findings: list[Finding]) -> Verdict:
+    findings = sorted(findings, key=lambda f: (not f.kill, f.event.received, f.event.sequence))
+    worst = findings[0]
+    routers = sorted({finding.event.router for finding in findings})
+    where = ", ".join(routers[:3]) + (f" and {len(routers) - 3} more" if len(routers) > 3 else "")
+    since = f"since {rfc3339(min(finding.since for finding in findings))[:19]}Z"
+    details: dict[str, Any] = {
+        "family": rule.family,
+        "rule": rule.rule,
+        "policy": worst.policy,
+        "clauses": dict(worst.reasons),
+        "example": worst.example,
+        "actions": worst.actions,
+    }
+    if rule.rd is not None:
+        details["rd"] = rule.rd
+    if worst.kill:
+        details["kill_switch"] = True
+    why = "; ".join([*worst.reasons.values()][:2])
+    nearest = f" (nearest policy: {worst.policy})" if worst.policy else ""
+    packet = f", and matches for example {worst.example}" if worst.example else ""
+    origin = worst.event.peer or worst.event.router
+    head = f"KILL SWITCH at {where}: rule `{rule}` {worst.kill} traffic" if worst.kill else ""
+    return Verdict(
+        status=Status.VIOLATED,
+        severity=Severity.CRITICAL,
+        summary=f"{head or f'Flowspec rule `{rule}` at {where} is out of policy'} {since}: "
+        f"{why}{nearest}; its action is {worst.actions}{packet}. "
+        f"Withdraw it at its origin ({origin}).",
+        details=details,
+        measures={"routers": routers},
+        evidence=tuple(finding.event for finding in findings[:MAX_EVIDENCE]),
+    )
