@@ -230,6 +230,8 @@ class Routes:
 
     def _feed_up(self, event: Event) -> list[Change]:
         feed = self._feeds.setdefault(event.router, _Feed())
+        if feed.up and feed.epoch == event.epoch:
+            return []  # the session only says more about itself
         feed.epoch = event.epoch or event.received
         feed.up, feed.complete = True, False
         feed.peers.clear()

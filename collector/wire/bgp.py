@@ -1,0 +1,296 @@
+"""BGP messages (RFC 4271 section 4) as they stand inside BMP: OPEN, UPDATE, NOTIFICATION."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from collector.event import Kind
+from collector.wire.addresses import ipv4
+from collector.wire.attributes import Attributes, read_attributes
+from collector.wire.cursor import Cursor, WireError
+from collector.wire.families import family_name
+from collector.wire.flowspec import read_rules
+from collector.wire.nlri import BITS, read_prefixes
+
+MARKER = b"\xff" * 16
+OPEN, UPDATE, NOTIFICATION, KEEPALIVE, ROUTE_REFRESH = 1, 2, 3, 4, 5
+HEADER = 19
+LARGEST = 65_535
+"""Extended messages (RFC 8654) are always accepted: the router has accepted them already."""
+
+Fields = dict[str, Any]
+"""Some of the fields of an `Event`, by name."""
+
+FLOWSPEC, FLOWSPEC_VPN, UNICAST = 133, 134, 1
+
+
+@dataclass(slots=True)
+class Context:
+    """What was negotiated, as far as it changes how an UPDATE is read."""
+
+    as4: bool = True
+    add_path: frozenset[tuple[int, int]] = frozenset()
+    """(AFI, SAFI) of the families whose NLRI has path ids."""
+
+
+@dataclass(slots=True)
+class Open:
+    """An OPEN message."""
+
+    as_number: int
+    hold_time: int
+    bgp_id: str
+    as4: bool = False
+    families: list[str] = field(default_factory=list)
+    add_path: dict[tuple[int, int], int] = field(default_factory=dict)
+    """(AFI, SAFI) -> 1 receive, 2 send, 3 both (RFC 7911 section 4)."""
+    capabilities: list[str] = field(default_factory=list)
+    """Names of the capabilities, or their numbers where they have none here."""
+
+
+def read_message(cursor: Cursor) -> tuple[int, Cursor]:
+    """One message: its type, and its body. Raises WireError where it cannot be framed."""
+    at = cursor.position
+    if cursor.take(16, "bgp marker") != MARKER:
+        raise WireError("bgp marker", at, "not all ones")
+    length = cursor.u16("bgp length")
+    if length < HEADER:
+        raise WireError("bgp length", at + 16, f"{length} is less than {HEADER}")
+    kind = cursor.u8("bgp type")
+    return kind, cursor.window(length - HEADER, "bgp message")
+
+
+def read_open(body: Cursor) -> Open:
+    """The body of an OPEN, extended optional parameters (RFC 9072) included."""
+    body.u8("bgp version")
+    number, hold = body.u16("open as"), body.u16("hold time")
+    found = Open(number, hold, ipv4(body.take(4, "bgp identifier")))
+    length = body.u8("optional parameters length")
+    extended = length == 255 and body.remaining > 2 and body.data[body.position] == 255
+    if extended:
+        body.u8("extended optional parameters")
+        length = body.u16("extended optional parameters length")
+    parameters = body.window(length, "optional parameters")
+    while parameters.remaining:
+        kind = parameters.u8("parameter type")
+        size = parameters.u16("parameter length") if extended else parameters.u8("parameter length")
+        value = parameters.window(size, "parameter")
+        while kind == 2 and value.remaining:
+            code = value.u8("capability code")
+            _capability(found, code, value.window(value.u8("capability length"), "capability"))
+    return found
+
+
+def _capability(found: Open, code: int, value: Cursor) -> None:
+    found.capabilities.append(_CAPABILITIES.get(code, str(code)))
+    if code == 1 and value.remaining == 4:
+        afi = value.u16("capability afi")
+        value.u8("capability reserved octet")
+        found.families.append(family_name(afi, value.u8("capability safi")))
+    elif code == 65 and value.remaining == 4:
+        found.as4 = True
+        found.as_number = value.u32("capability as")
+    elif code == 69:
+        while value.remaining >= 4:
+            family = (value.u16("add-path afi"), value.u8("add-path safi"))
+            found.add_path[family] = value.u8("add-path mode")
+
+
+_CAPABILITIES = {
+    1: "multiprotocol",
+    2: "route-refresh",
+    5: "extended-next-hop",
+    6: "extended-message",
+    9: "role",
+    64: "graceful-restart",
+    65: "four-octet-as",
+    69: "add-path",
+    70: "enhanced-route-refresh",
+    71: "long-lived-graceful-restart",
+    73: "fqdn",
+}
+
+
+def read_notification(body: Cursor) -> str:
+    """A NOTIFICATION as text: `code/subcode`, with its words where it has any (RFC 9003)."""
+    code, subcode = body.u8("error code"), body.u8("error subcode")
+    text = f"notification {code}/{subcode}"
+    name = _ERRORS.get(code)
+    if name:
+        text += f" {name}"
+    if code == 6:
+        text += f", {_CEASE.get(subcode, 'subcode ' + str(subcode))}"
+        if subcode in (2, 4) and body.remaining:
+            size = body.u8("shutdown communication length")
+            words = body.take(min(size, body.remaining), "shutdown communication")
+            text += f": {words.decode('utf-8', 'replace')}" if words else ""
+    return text
+
+
+_ERRORS = {
+    1: "message header error",
+    2: "open message error",
+    3: "update message error",
+    4: "hold timer expired",
+    5: "finite state machine error",
+    6: "cease",
+    7: "route-refresh message error",
+}
+_CEASE = {
+    1: "maximum number of prefixes reached",
+    2: "administrative shutdown",
+    3: "peer de-configured",
+    4: "administrative reset",
+    5: "connection rejected",
+    6: "other configuration change",
+    7: "connection collision resolution",
+    8: "out of resources",
+    9: "hard reset",
+    10: "bfd down",
+}
+
+
+def read_update(body: Cursor, context: Context) -> list[Fields]:
+    """The routes of an UPDATE in the order withdrawn, unreachable, reachable, announced.
+
+    One UPDATE may carry all four. An UPDATE that carries none is an End-of-RIB (RFC 4724
+    section 2). Raises WireError where it cannot be read as a whole.
+    """
+    withdrawn = body.window(body.u16("withdrawn routes length"), "withdrawn routes")
+    attributes_window = body.window(body.u16("path attributes length"), "path attributes")
+    has_attributes = bool(attributes_window.remaining)
+    attributes = read_attributes(attributes_window, as4=context.as4)
+    empty = not withdrawn.remaining and not body.remaining
+    if empty and not has_attributes:
+        return [{"kind": Kind.END_OF_RIB.value, "family": family_name(1, 1)}]
+    unreach = attributes.unreach
+    if empty and unreach and not unreach.nlri.remaining and not attributes.reach:
+        family = family_name(unreach.afi, unreach.safi)
+        return [{"kind": Kind.END_OF_RIB.value, "family": family}]
+    routes: list[Fields] = []
+    if withdrawn.remaining:
+        routes += _withdrawals(withdrawn, 1, 1, context)
+    if unreach and unreach.nlri.remaining:
+        routes += _withdrawals(unreach.nlri, unreach.afi, unreach.safi, context)
+    if attributes.reach:
+        reach = attributes.reach
+        routes += _announcements(
+            reach.nlri, (reach.afi, reach.safi), attributes, reach.next_hop, context
+        )
+    if body.remaining:
+        next_hop = attributes.values.get("next_hop")
+        routes += _announcements(body, (1, 1), attributes, next_hop, context)
+    return routes
+
+
+def _withdrawals(nlri: Cursor, afi: int, safi: int, context: Context) -> list[Fields]:
+    kind = {"kind": Kind.WITHDRAW.value}
+    return [{**kind, **route} for route in _nlri(nlri, afi, safi, context)]
+
+
+def _announcements(
+    nlri: Cursor,
+    family: tuple[int, int],
+    attributes: Attributes,
+    next_hop: str | None,
+    context: Context,
+) -> list[Fields]:
+    routes = _nlri(nlri, *family, context)
+    if attributes.treat_as_withdraw:
+        reason = f"treat-as-withdraw: {attributes.treat_as_withdraw}"
+        warning = ("treat-as-withdraw",)
+        common: Fields = {"kind": Kind.WITHDRAW.value, "reason": reason}
+        return [
+            {**common, **route, "warnings": route.get("warnings", ()) + warning} for route in routes
+        ]
+    common = {**attributes.values, "kind": Kind.ANNOUNCE.value, "next_hop": next_hop}
+    if family[1] in (FLOWSPEC, FLOWSPEC_VPN):
+        # A redirect's next hop may stand in the NEXT_HOP attribute too.
+        hop = next_hop or attributes.values.get("next_hop")
+        common |= {"actions": attributes.actions(hop), "next_hop": hop}
+    warnings = tuple(attributes.warnings)
+    if warnings:
+        return [
+            {**common, **route, "warnings": warnings + route.get("warnings", ())}
+            for route in routes
+        ]
+    return [{**common, **route} for route in routes]
+
+
+def _nlri(nlri: Cursor, afi: int, safi: int, context: Context) -> list[Fields]:
+    """The destinations of a family, as fields; a family without a decoder is one such thing."""
+    read = _reader(afi, safi)
+    family: Fields = {"family": family_name(afi, safi)}
+    if read is None:
+        nlri.rest()
+        return [{**family, "warnings": ("family-not-decoded",)}]
+    negotiated = (afi, safi) in context.add_path
+    start = nlri.position
+    routes, error = _attempt(read, nlri, afi, negotiated)
+    if error is not None:
+        # Senders do not always do what they negotiated; only an exact parse is believed.
+        nlri.position = start
+        other, failed = _attempt(read, nlri, afi, not negotiated)
+        if failed is None:
+            odd = ("add-path-not-as-negotiated",)
+            return [{**family, **r, "warnings": r.get("warnings", ()) + odd} for r in other]
+        if not routes:
+            raise error
+        nlri.rest()
+    return [{**family, **route} for route in routes]
+
+
+def _attempt(
+    read: Reader,
+    nlri: Cursor,
+    afi: int,
+    add_path: bool,
+) -> tuple[list[Fields], WireError | None]:
+    """What is read this way, and what speaks against it."""
+    try:
+        routes = list(read(nlri, afi, add_path))
+    except WireError as error:
+        return [], error
+    if any("undecodable" in (route.get("components") or ()) for route in routes):
+        return routes, WireError("flowspec", nlri.position, "a rule cannot be decoded")
+    return routes, None
+
+
+Reader = Callable[[Cursor, int, bool], Iterable[Fields]]
+
+
+def _reader(afi: int, safi: int) -> Reader | None:
+    if afi not in BITS:
+        return None
+    return {UNICAST: _unicast, FLOWSPEC: _flowspec, FLOWSPEC_VPN: _flowspec_vpn}.get(safi)
+
+
+def _unicast(nlri: Cursor, afi: int, add_path: bool) -> Iterable[Fields]:
+    if not add_path:
+        return [{"prefix": text} for text, _ in read_prefixes(nlri, afi, add_path=False)]
+    found = read_prefixes(nlri, afi, add_path=True)
+    return [{"prefix": text, "path_id": path_id} for text, path_id in found]
+
+
+def _flowspec(nlri: Cursor, afi: int, add_path: bool) -> Iterable[Fields]:
+    return _rules(nlri, afi, add_path, vpn=False)
+
+
+def _flowspec_vpn(nlri: Cursor, afi: int, add_path: bool) -> Iterable[Fields]:
+    return _rules(nlri, afi, add_path, vpn=True)
+
+
+def _rules(nlri: Cursor, afi: int, add_path: bool, *, vpn: bool) -> list[Fields]:
+    rules = read_rules(nlri, afi, vpn=vpn, add_path=add_path)
+    return [
+        {
+            "rule": rule.text,
+            "components": rule.components,
+            "rd": rule.rd,
+            "path_id": rule.path_id,
+            "warnings": rule.warnings,
+        }
+        for rule in rules
+    ]

@@ -1,0 +1,154 @@
+"""Communities of all kinds as text, and the Flowspec actions among them."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from collector.wire.addresses import ipv4, ipv6
+
+Action = dict[str, Any]
+
+WELL_KNOWN = {
+    0xFFFF0000: "graceful-shutdown",
+    0xFFFF0001: "accept-own",
+    0xFFFF0006: "llgr-stale",
+    0xFFFF0007: "no-llgr",
+    0xFFFF029A: "blackhole",
+    0xFFFFFF01: "no-export",
+    0xFFFFFF02: "no-advertise",
+    0xFFFFFF03: "no-export-subconfed",
+    0xFFFFFF04: "no-peer",
+}
+"""IANA, BGP Well-known Communities."""
+
+
+def community(value: int) -> str:
+    """A community (RFC 1997) as `AS:number`, or its name where it is well known."""
+    return WELL_KNOWN.get(value) or f"{value >> 16}:{value & 0xFFFF}"
+
+
+def large_community(data: bytes) -> str:
+    """A large community (RFC 8092): `AS:number:number`."""
+    return ":".join(map(str, struct.unpack("!III", data)))
+
+
+def _target(kind: int, value: bytes) -> str:
+    """The six octets of a two-part value; `kind` is the high type (RFC 4360 section 3)."""
+    if kind == 1:
+        return f"{ipv4(value[:4])}:{int.from_bytes(value[4:])}"
+    if kind == 2:
+        return f"{int.from_bytes(value[:4])}:{int.from_bytes(value[4:])}"
+    return f"{int.from_bytes(value[:2])}:{int.from_bytes(value[2:])}"
+
+
+_SUBTYPES = {2: "rt", 3: "soo"}
+
+
+def ext_community(data: bytes) -> str:
+    """An extended community (RFC 4360) as text; one without a name is `0x` and sixteen digits."""
+    high, low = data[0], data[1]
+    kind = high & 0x3F  # without the IANA and transitive bits
+    value = data[2:]
+    if kind in (0, 1, 2) and not high & 0x80 and low in _SUBTYPES:
+        return f"{_SUBTYPES[low]}:{_target(kind, value)}"
+    if kind == 0 and low == 4:
+        bandwidth = struct.unpack("!f", value[2:])[0]
+        return f"link-bandwidth:{int.from_bytes(value[:2])}:{bandwidth:g}"
+    if high == 3 and low == 11:
+        return f"color:{int.from_bytes(value[2:])}"
+    if high == 3 and low == 12:
+        return f"encapsulation:{int.from_bytes(value[4:])}"
+    return f"0x{data.hex()}"
+
+
+def ipv6_ext_community(data: bytes) -> str:
+    """An IPv6 address specific extended community (RFC 5701), twenty octets."""
+    name = _SUBTYPES.get(data[1]) if data[0] & 0x3F == 0 else None
+    if name:
+        return f"{name}:[{ipv6(data[2:18])}]:{int.from_bytes(data[18:])}"
+    return f"0x{data.hex()}"
+
+
+def flowspec_action(data: bytes, next_hop: str | None) -> list[Action]:
+    """What an extended community makes a Flowspec rule do; empty where it is no action.
+
+    RFC 8955 section 7; packets-rate from draft-ietf-idr-flow-spec-v2; redirect to a next hop in
+    the encodings of draft-simpson (0x0800) and of draft-ietf-idr-flowspec-redirect-ip (0x010c).
+    The first of these has its address in the NEXT_HOP or MP_REACH_NLRI attribute: `next_hop`.
+    """
+    decode = _ACTIONS.get(int.from_bytes(data[:2]))
+    return decode(data, next_hop) if decode else []
+
+
+def _rate(data: bytes) -> float:
+    return float(struct.unpack("!f", data[4:])[0])
+
+
+def _traffic_rate_bytes(data: bytes, _: str | None) -> list[Action]:
+    rate = _rate(data)
+    # Negative rates and NaN are to be treated as 0 (RFC 8955 section 7.1).
+    if not rate > 0:
+        return [{"action": "discard"}]
+    return [{"action": "rate-limit-bytes", "rate": rate, "as": int.from_bytes(data[2:4])}]
+
+
+def _traffic_rate_packets(data: bytes, _: str | None) -> list[Action]:
+    rate = _rate(data)
+    if not rate > 0:
+        return [{"action": "discard"}]
+    return [{"action": "rate-limit-packets", "rate": rate, "as": int.from_bytes(data[2:4])}]
+
+
+def _traffic_action(data: bytes, _: str | None) -> list[Action]:
+    # `terminal` is the T bit as the RFC and the senders name it: set means, despite its name, that
+    # the rules after this one are evaluated too (section 7.3).
+    bits = ((2, "sample"), (1, "terminal"))
+    return [{"action": name} for bit, name in bits if data[7] & bit]
+
+
+def _redirect(data: bytes, _: str | None) -> list[Action]:
+    return [{"action": "redirect-to-vrf", "target": _target(data[0] & 0x3F, data[2:])}]
+
+
+def _marking(data: bytes, _: str | None) -> list[Action]:
+    return [{"action": "mark", "dscp": data[7] & 0x3F}]
+
+
+def _to_next_hop(address: str | None, copy: bool) -> list[Action]:
+    action: Action = {"action": "redirect-to-nexthop", "copy": copy}
+    if address is not None:
+        action["next_hop"] = address
+    return [action]
+
+
+def _redirect_by_attribute(data: bytes, next_hop: str | None) -> list[Action]:
+    return _to_next_hop(next_hop, bool(data[7] & 1))
+
+
+def _redirect_ipv4(data: bytes, _: str | None) -> list[Action]:
+    return _to_next_hop(ipv4(data[2:6]), bool(data[7] & 1))
+
+
+_ACTIONS = {
+    0x8006: _traffic_rate_bytes,
+    0x800C: _traffic_rate_packets,
+    0x8007: _traffic_action,
+    0x8008: _redirect,
+    0x8108: _redirect,
+    0x8208: _redirect,
+    0x8009: _marking,
+    0x0800: _redirect_by_attribute,
+    0x010C: _redirect_ipv4,
+}
+
+
+def ipv6_flowspec_action(data: bytes) -> list[Action]:
+    """The same for an IPv6 one: redirect to a next hop (0x000c) or to a VRF (0x000d)."""
+    kind = int.from_bytes(data[:2])
+    if kind == 0x000C:
+        return _to_next_hop(ipv6(data[2:18]), bool(data[19] & 1))
+    if kind == 0x000D:
+        target = f"[{ipv6(data[2:18])}]:{int.from_bytes(data[18:])}"
+        return [{"action": "redirect-to-vrf", "target": target}]
+    return []
