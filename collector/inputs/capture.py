@@ -36,6 +36,8 @@ class _Stream:
     waiting: dict[int, bytes] = field(default_factory=dict)
     waiting_octets: int = 0
     closed: bool = False
+    syn_uncounted: bool = False
+    """The SYN carried data, so that the next octet may be one further on."""
 
 
 class CutShortError(Exception):
@@ -58,6 +60,10 @@ class _Watched:
         data = self._file.read(count)
         self.short = self.short or 0 < len(data) < count
         return data
+
+    def seek(self, offset: int) -> int:
+        self.short = False
+        return self._file.seek(offset)
 
 
 def read_segments(file: BinaryIO) -> Iterator[Segment]:
@@ -134,8 +140,11 @@ def _text(octets: bytes) -> str:
 def _segment(streams: dict[Flow, _Stream], time: int, flow: Flow, tcp: Any) -> Iterator[Segment]:
     start = tcp.seq
     if tcp.flags & dpkt.tcp.TH_SYN:
-        streams[flow] = _Stream(next=(start + 1) & 0xFFFFFFFF)
-        return
+        # Captures that a program wrote put data on the SYN, and do not all count the SYN itself.
+        with_data = bool(tcp.data)
+        streams[flow] = _Stream((start + (not with_data)) & 0xFFFFFFFF, syn_uncounted=with_data)
+        if not with_data:
+            return
     stream = streams.get(flow)
     if stream is None:
         if not tcp.data:
@@ -143,6 +152,9 @@ def _segment(streams: dict[Flow, _Stream], time: int, flow: Flow, tcp: Any) -> I
         stream = streams[flow] = _Stream(next=start)
     if tcp.data:
         ahead = (start - stream.next) & 0xFFFFFFFF
+        if stream.syn_uncounted and ahead == 1:
+            stream.next, ahead = start, 0
+            stream.syn_uncounted = False
         if ahead >= 1 << 31:  # seen before, in whole or in part
             known = (1 << 32) - ahead
             _hold(stream, stream.next, bytes(tcp.data[known:]))

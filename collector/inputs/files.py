@@ -173,7 +173,7 @@ def _capture(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Eve
         if session is not None:
             yield from session.close(now, "end of the recording")
             _count(session, summary)
-    if failure is None and not any(sessions.values()):
+    if failure is None and not summary.messages:
         failure = FileError(path, "holds no BMP session")
     if failure is not None:
         raise failure
