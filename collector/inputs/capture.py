@@ -70,8 +70,8 @@ def read_segments(file: BinaryIO) -> Iterator[Segment]:
     """The payload of all TCP connections of a pcap or pcapng file, in capture order.
 
     What still waits for a missing segment at the end comes out last, its loss counted. Raises
-    ValueError where the file is neither, and CutShortError, after all that could be read, where it ends
-    inside a packet.
+    ValueError where the file is neither format, and CutShortError, after all that could be read,
+    where it ends inside a packet.
     """
     watched = _Watched(file)
     streams: dict[Flow, _Stream] = {}

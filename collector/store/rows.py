@@ -1,0 +1,175 @@
+"""Events and incidents as columns, and events back from rows."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from collector.event import FLOWSPEC_FAMILIES, Event, Kind, parse_rfc3339
+
+NS = pa.timestamp("ns", "UTC")
+TEXT = pa.string()
+TEXTS = pa.list_(pa.string())
+NUMBER = pa.uint32()
+
+MAPPED = b"\0" * 10 + b"\xff\xff"
+"""Before an IPv4 address where an IPv6 one is stored (RFC 4291 section 2.5.5.2)."""
+
+_SESSION: dict[str, pa.DataType] = {
+    "received": NS,
+    "sequence": pa.uint64(),
+    "time": NS,
+    "epoch": NS,
+    **dict.fromkeys(("feed", "router", "router_address", "peer"), TEXT),
+    "peer_as": NUMBER,
+    **dict.fromkeys(("peer_bgp_id", "peer_rd", "view", "table_name"), TEXT),
+    **dict.fromkeys(("kind", "provenance", "family", "reason"), TEXT),
+    "warnings": TEXTS,
+}
+_PATH: dict[str, pa.DataType] = {
+    "rd": TEXT,
+    "path_id": NUMBER,
+    "next_hop": TEXT,
+    "as_path": TEXT,
+    "origin_as": NUMBER,
+    "origin": TEXT,
+    "med": NUMBER,
+    "local_pref": NUMBER,
+    "atomic_aggregate": pa.bool_(),
+    "aggregator": TEXT,
+    **dict.fromkeys(("communities", "ext_communities", "large_communities"), TEXTS),
+    "originator_id": TEXT,
+    **dict.fromkeys(("cluster_list", "unknown_attributes"), TEXTS),
+}
+SCHEMAS: dict[str, dict[str, pa.DataType]] = {
+    "routes": {
+        **_SESSION,
+        **_PATH,
+        "prefix": TEXT,
+        "address": pa.binary(16),
+        "length": pa.uint8(),
+        "labels": pa.list_(NUMBER),
+    },
+    "flowspec": {
+        **_SESSION,
+        **_PATH,
+        **dict.fromkeys(("rule", "components", "actions", "raw"), TEXT),
+    },
+    "sessions": {**_SESSION, **dict.fromkeys(("information", "statistics", "raw"), TEXT)},
+    "incidents": {
+        "time": NS,
+        "opened": NS,
+        **dict.fromkeys(("id", "detector", "key", "severity", "state", "summary"), TEXT),
+        **dict.fromkeys(("details", "evidence"), TEXT),
+    },
+}
+"""Columns by table, as Arrow types."""
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode() if value else ""
+
+
+def _address(event: Event) -> bytes:
+    if event.prefix is None:
+        return bytes(16)
+    text = event.prefix.partition("/")[0]
+    if ":" in text:
+        return socket.inet_pton(socket.AF_INET6, text)
+    return MAPPED + socket.inet_aton(text)
+
+
+def _length(event: Event) -> int:
+    if event.prefix is None:
+        return 0
+    address, _, length = event.prefix.partition("/")
+    return int(length) + (0 if ":" in address else 96)
+
+
+_SPECIAL: Mapping[str, Callable[[Event], object]] = {
+    "address": _address,
+    "length": _length,
+    "table_name": lambda event: event.table or "",
+    "epoch": lambda event: event.epoch or 0,
+    "components": lambda event: _json(event.components),
+    "actions": lambda event: _json(event.actions),
+    "information": lambda event: _json(event.information),
+    "statistics": lambda event: _json(event.statistics),
+    "raw": lambda event: event.raw.hex() if event.raw else "",
+}
+
+
+def table_of(event: Event) -> str:
+    """The table that an event belongs in."""
+    if event.kind not in (Kind.ANNOUNCE, Kind.WITHDRAW):
+        return "sessions"
+    return "flowspec" if event.family in FLOWSPEC_FAMILIES else "routes"
+
+
+def event_table(name: str, events: Sequence[Event]) -> pa.Table:
+    """Events that all belong in table `name`, as columns."""
+    arrays = []
+    for column, kind in SCHEMAS[name].items():
+        values: list[Any]
+        special = _SPECIAL.get(column)
+        if special is not None:
+            values = [special(event) for event in events]
+        elif kind == TEXT:
+            values = [getattr(event, column) or "" for event in events]
+        else:
+            values = [getattr(event, column) for event in events]
+        arrays.append(pa.array(values, kind))
+    return pa.table(arrays, names=list(SCHEMAS[name]))
+
+
+def incident_table(incidents: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Incident transitions (the JSON objects of the contract) as columns."""
+    arrays = []
+    for column, kind in SCHEMAS["incidents"].items():
+        if kind == NS:
+            values: list[Any] = [parse_rfc3339(row[column]) for row in incidents]
+        elif column in ("details", "evidence"):
+            values = [_json(row[column]) for row in incidents]
+        else:
+            values = [row[column] for row in incidents]
+        arrays.append(pa.array(values, kind))
+    return pa.table(arrays, names=list(SCHEMAS["incidents"]))
+
+
+_JSON_COLUMNS = ("components", "actions", "information", "statistics")
+_TIMES = ("received", "time", "epoch")
+
+
+def events_from_rows(rows: pa.Table) -> list[Event]:
+    """Events as they were before they were stored, but for the raw bytes of routes.
+
+    `rows` are whole rows of one of the event tables, as the store answers them.
+    """
+    return [_event(row) for row in rows.to_pylist()]
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    fields: dict[str, Any] = {}
+    for column, value in row.items():
+        name = "table" if column == "table_name" else column
+        if name in ("address", "length") or value is None or value in ("", []):
+            continue
+        if column in _TIMES:
+            fields[name] = _nanoseconds(value)
+        elif column in _JSON_COLUMNS:
+            fields[name] = msgspec.json.decode(value)
+        elif column == "raw":
+            fields[name] = bytes.fromhex(value)
+        else:
+            fields[name] = value
+    if not fields["epoch"]:
+        del fields["epoch"]
+    return msgspec.convert(fields, Event)
+
+
+def _nanoseconds(value: Any) -> int:
+    return int(value.value)  # a pandas.Timestamp, exact to the nanosecond

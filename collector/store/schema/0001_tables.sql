@@ -1,0 +1,145 @@
+-- Every change of a unicast, labelled or VPN route.
+-- `address` and `length` are the prefix as IPv6 (IPv4 mapped, so its lengths begin at 96), so that
+-- "covers" and "is covered by" are ranges of the sorting key.
+CREATE TABLE IF NOT EXISTS routes
+(
+    received DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    sequence UInt64 CODEC(Delta, ZSTD(1)),
+    time Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    epoch DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    feed LowCardinality(String),
+    router LowCardinality(String),
+    router_address LowCardinality(String),
+    peer LowCardinality(String),
+    peer_as Nullable(UInt32),
+    peer_bgp_id LowCardinality(String),
+    peer_rd LowCardinality(String),
+    view LowCardinality(String),
+    table_name LowCardinality(String),
+    kind LowCardinality(String),
+    provenance LowCardinality(String),
+    family LowCardinality(String),
+    rd LowCardinality(String),
+    prefix String CODEC(ZSTD(1)),
+    address IPv6 CODEC(ZSTD(1)),
+    length UInt8,
+    path_id Nullable(UInt32),
+    labels Array(UInt32),
+    next_hop LowCardinality(String),
+    as_path String CODEC(ZSTD(1)),
+    origin_as Nullable(UInt32),
+    origin LowCardinality(String),
+    med Nullable(UInt32),
+    local_pref Nullable(UInt32),
+    atomic_aggregate Bool,
+    aggregator LowCardinality(String),
+    communities Array(LowCardinality(String)),
+    ext_communities Array(LowCardinality(String)),
+    large_communities Array(LowCardinality(String)),
+    originator_id LowCardinality(String),
+    cluster_list Array(LowCardinality(String)),
+    unknown_attributes Array(String),
+    reason String,
+    warnings Array(LowCardinality(String))
+)
+ENGINE = MergeTree
+PARTITION BY toDate(received)
+ORDER BY (family, address, length, router, peer, view, received, sequence)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Every change of a Flowspec rule, with the message that carried it.
+CREATE TABLE IF NOT EXISTS flowspec
+(
+    received DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    sequence UInt64 CODEC(Delta, ZSTD(1)),
+    time Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    epoch DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    feed LowCardinality(String),
+    router LowCardinality(String),
+    router_address LowCardinality(String),
+    peer LowCardinality(String),
+    peer_as Nullable(UInt32),
+    peer_bgp_id LowCardinality(String),
+    peer_rd LowCardinality(String),
+    view LowCardinality(String),
+    table_name LowCardinality(String),
+    kind LowCardinality(String),
+    provenance LowCardinality(String),
+    family LowCardinality(String),
+    rd LowCardinality(String),
+    rule String CODEC(ZSTD(1)),
+    path_id Nullable(UInt32),
+    components String CODEC(ZSTD(1)) COMMENT 'JSON object in wire order',
+    actions String CODEC(ZSTD(1)) COMMENT 'JSON array of objects',
+    next_hop LowCardinality(String),
+    as_path String CODEC(ZSTD(1)),
+    origin_as Nullable(UInt32),
+    origin LowCardinality(String),
+    med Nullable(UInt32),
+    local_pref Nullable(UInt32),
+    atomic_aggregate Bool,
+    aggregator LowCardinality(String),
+    communities Array(LowCardinality(String)),
+    ext_communities Array(LowCardinality(String)),
+    large_communities Array(LowCardinality(String)),
+    originator_id LowCardinality(String),
+    cluster_list Array(LowCardinality(String)),
+    unknown_attributes Array(String),
+    reason String,
+    warnings Array(LowCardinality(String)),
+    raw String CODEC(ZSTD(1)) COMMENT 'the BMP message, hex'
+)
+ENGINE = MergeTree
+PARTITION BY toDate(received)
+ORDER BY (family, rule, router, peer, view, received, sequence)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- What is not a route: feeds and peers that come and go, end-of-RIBs, statistics, and messages that
+-- could not be decoded.
+CREATE TABLE IF NOT EXISTS sessions
+(
+    received DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    sequence UInt64 CODEC(Delta, ZSTD(1)),
+    time Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
+    epoch DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    feed LowCardinality(String),
+    router LowCardinality(String),
+    router_address LowCardinality(String),
+    peer LowCardinality(String),
+    peer_as Nullable(UInt32),
+    peer_bgp_id LowCardinality(String),
+    peer_rd LowCardinality(String),
+    view LowCardinality(String),
+    table_name LowCardinality(String),
+    kind LowCardinality(String),
+    provenance LowCardinality(String),
+    family LowCardinality(String),
+    reason String,
+    information String CODEC(ZSTD(1)) COMMENT 'JSON object',
+    statistics String CODEC(ZSTD(1)) COMMENT 'JSON object',
+    warnings Array(LowCardinality(String)),
+    raw String CODEC(ZSTD(1)) COMMENT 'the BMP message, hex'
+)
+ENGINE = MergeTree
+PARTITION BY toDate(received)
+ORDER BY (router, peer, received, sequence)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Every transition of every incident.
+CREATE TABLE IF NOT EXISTS incidents
+(
+    time DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    id String,
+    detector LowCardinality(String),
+    key String,
+    severity LowCardinality(String),
+    state LowCardinality(String),
+    opened DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    summary String CODEC(ZSTD(1)),
+    details String CODEC(ZSTD(1)) COMMENT 'JSON object',
+    evidence String CODEC(ZSTD(1)) COMMENT 'JSON array of events'
+)
+ENGINE = MergeTree
+PARTITION BY toDate(time)
+ORDER BY (detector, key, time)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
