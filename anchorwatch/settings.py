@@ -66,6 +66,18 @@ class WebSettings(_Section):
     token_file: Path | None = None
     """File whose first line is the bearer token that clients must send."""
 
+    def token(self) -> str | None:
+        """The token, read now; UserError where the file cannot be read or is empty."""
+        if self.token_file is None:
+            return None
+        try:
+            lines = self.token_file.read_text().splitlines()
+        except OSError as error:
+            raise UserError(f"cannot read {self.token_file}: {error.strerror}") from error
+        if not lines or not lines[0].strip():
+            raise UserError(f"{self.token_file} holds no token")
+        return lines[0].strip()
+
 
 class Settings(_Section):
     """The whole file. Relative paths start at the file's own folder."""

@@ -65,6 +65,10 @@ class Engine:
         """The routers whose tables are not completely seen now."""
         return self._routes.blind()
 
+    def feeds(self) -> dict[str, str]:
+        """Every router that is known, as `complete`, `dumping` or `down`."""
+        return self._routes.feeds()
+
     def process(self, event: Event) -> list[Incident]:
         """Take in one event; answer the incident transitions that it causes."""
         transitions = self.advance(event.received)

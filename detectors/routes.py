@@ -193,6 +193,13 @@ class Routes:
         """The routers whose tables are not completely seen now."""
         return sorted(r for r, feed in self._feeds.items() if not (feed.up and feed.complete))
 
+    def feeds(self) -> dict[str, str]:
+        """Every router that is known, as `complete`, `dumping` or `down`."""
+        return {
+            router: ("complete" if feed.complete else "dumping") if feed.up else "down"
+            for router, feed in sorted(self._feeds.items())
+        }
+
     def _telling(self, subject: Subject) -> Iterator[tuple[RouteKey, Route]]:
         for key, route in self._by_subject.get(subject, {}).items():
             if self._tells(key):

@@ -7,8 +7,10 @@ import asyncio
 import logging
 from pathlib import Path
 
-from anchorwatch.settings import load_settings
+from anchorwatch.cli.check import load_intent_or_fail
+from anchorwatch.settings import Settings, load_settings
 from anchorwatch.watch import Watch
+from detectors.intent import Intent
 
 HELP = "collect, store, detect and page, in one process"
 
@@ -29,5 +31,10 @@ def run(args: argparse.Namespace) -> int:
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = load_settings(args.config)
-    asyncio.run(Watch(settings).run())
+    intent = load_intent_or_fail(settings.intent)
+    asyncio.run(_watch(settings, intent))
     return 0
+
+
+async def _watch(settings: Settings, intent: Intent) -> None:
+    await Watch(settings, intent).run()

@@ -45,7 +45,9 @@ class Watched:
         (folder / "anchorwatch.yaml").write_text(
             SETTINGS.format(bmp_port=lab.bmp_port, controller=lab.controller.address)
         )
-        (folder / "alertmanager.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        (folder / "alertmanager.yml").write_text(
+            "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+        )
         receiver = Path(__file__).with_name("webhook.py")
         self._receivers = [
             self._start("webhook", [sys.executable, str(receiver), str(WEBHOOK), str(self._pages)]),
@@ -68,7 +70,7 @@ class Watched:
         """Start the watch and wait until it has seen the controller's tables."""
         command = [sys.executable, "-m", "anchorwatch", "run", "-c", "anchorwatch.yaml"]
         self._watch = self._start("watch", command)
-        until(lambda: self.feeds_complete(), "the controller's tables are seen", seconds=60)
+        until(self.feeds_complete, "the controller's tables are seen", seconds=60)
 
     def feeds_complete(self) -> bool:
         """Whether the watch says that it sees all it knows of."""

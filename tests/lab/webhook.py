@@ -1,4 +1,4 @@
-"""A webhook receiver: writes each page it is sent, with the time of its arrival, as a line of JSON."""
+"""A webhook receiver: writes each page, with the time of its arrival, as a line of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Receiver(BaseHTTPRequestHandler):
 
     output: Path
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server asks for
+    def do_POST(self) -> None:
         """Keep one page."""
         arrived = time.time_ns()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from collector.event import Event, Kind
 from collector.inputs.files import FileError, Summary, read_events
 
@@ -20,13 +18,13 @@ NAMES = {
     "termination": "termination",
     "mirroring": "route-mirroring",
 }
-ROW = re.compile(r"^\| `(?P<path>[^`]+)` \| \d+ \| (?P<content>.*)$", re.M)
+ROW = re.compile(r"^\| `(?P<path>[^`]+)` \| \d+ \| (?P<content>.*)$", re.MULTILINE)
 TRUNCATED = re.compile(r"(\d+) of (\d+) bytes framed")
 
 
 def rows(readme: str) -> dict[str, str]:
     """The captures of the section on BMP, and what is said of each."""
-    section = readme.split("## 2. BMP captures")[1].split("## 3.")[0]
+    section = readme.split("## 2. BMP captures")[1].split("## 3.", maxsplit=1)[0]
     return {row["path"]: row["content"] for row in ROW.finditer(section)}
 
 

@@ -1,0 +1,1 @@
+"""What anchorwatch serves over HTTP."""

@@ -1,0 +1,95 @@
+"""Pagers from settings. A new kind of pager is a new settings class and a line here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from detectors.pagers.alertmanager import AlertmanagerPager
+from detectors.pagers.base import Pager
+from detectors.pagers.webhook import WebhookPager
+
+
+def _http_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f"{text!r} is not an http:// or https:// URL")
+    return text
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AlertmanagerSettings(_Settings):
+    """Prometheus Alertmanager."""
+
+    url: Url
+    """Its base URL, without `/api/v2`."""
+    name: str = "alertmanager"
+
+
+class WebhookSettings(_Settings):
+    """A receiver of JSON."""
+
+    url: Url
+    name: str = "webhook"
+    token_file: Path | None = None
+    """File whose first line is sent as a bearer token."""
+    token_env: str | None = None
+    """Environment variable that holds the token instead."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.token_file is not None and self.token_env is not None:
+            raise ValueError("give token_file or token_env, not both")
+        return self
+
+    def token(self) -> str | None:
+        """The token, read now. Raises OSError or ValueError where it cannot be had."""
+        if self.token_file is not None:
+            lines = self.token_file.read_text().splitlines()
+            if not lines or not lines[0].strip():
+                raise ValueError(f"{self.token_file} holds no token")
+            return lines[0].strip()
+        if self.token_env is not None:
+            if not os.environ.get(self.token_env):
+                raise ValueError(f"environment variable {self.token_env} holds no token")
+            return os.environ[self.token_env]
+        return None
+
+
+class PagerSettings(_Settings):
+    """One receiver: exactly one of these."""
+
+    alertmanager: AlertmanagerSettings | None = None
+    webhook: WebhookSettings | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.alertmanager is None) == (self.webhook is None):
+            raise ValueError("give exactly one of alertmanager and webhook")
+        return self
+
+    def build(self) -> Pager:
+        """The pager. Raises OSError or ValueError where its secret cannot be had."""
+        if self.alertmanager is not None:
+            return AlertmanagerPager(self.alertmanager.url, self.alertmanager.name)
+        assert self.webhook is not None  # noqa: S101 - exactly one is given
+        return WebhookPager(self.webhook.url, self.webhook.name, self.webhook.token())
+
+
+def build_pagers(settings: Sequence[PagerSettings]) -> list[Pager]:
+    """All pagers. Raises ValueError where two have one name, and what `build` raises."""
+    pagers = [each.build() for each in settings]
+    names = [pager.name for pager in pagers]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two pagers are named {name!r}: give one of them another name")
+    return pagers
