@@ -12,6 +12,7 @@ from detectors.packets import Match, UnreadableRuleError, rule_matches, violatio
 from detectors.routes import Route
 
 Action = Mapping[str, Any]
+Actions = tuple[Action, ...]
 
 TINY_BYTES = 1_250_000.0
 """A rate limit below this (10 Mbit/s, in bytes a second) stops a network as well as a discard."""
@@ -29,6 +30,8 @@ class Outcome:
     """A packet that the first broken clause does not allow."""
     unsure: bool = False
     """This view does not show all that the policy asks for."""
+    allowed: bool = False
+    """The policy allows such a rule, though perhaps no longer this one."""
 
     @property
     def allows(self) -> bool:
@@ -43,6 +46,9 @@ def read_rule(event: Event) -> tuple[Match | None, str]:
         return None, f"cannot be decoded ({components['undecodable'][:60]})"
     if event.components is None and event.rule:
         return None, "came without its components"
+    broken = [warning for warning in event.warnings if warning.startswith("flowspec-")]
+    if broken:  # routers that check the order of components reset the session for this
+        return None, f"is malformed ({broken[0]})"
     try:
         match = rule_matches(components, event.family or "")
     except UnreadableRuleError as error:
@@ -50,12 +56,12 @@ def read_rule(event: Event) -> tuple[Match | None, str]:
     return match, ""
 
 
-def known_actions(event: Event, seen: Iterable[Route]) -> tuple[Action, ...]:
+def known_actions(event: Event, seen: Iterable[Route]) -> Actions:
     """The actions of a rule, with a redirect's next hop from another view of the same router.
 
     GoBGP loses that next hop wherever it writes the rule again (Loc-RIB, post-policy, gRPC).
     """
-    actions: tuple[Action, ...] = event.actions
+    actions: Actions = event.actions
     if all(not lost_next_hop(action) for action in actions):
         return actions
     elsewhere = [
@@ -92,16 +98,19 @@ def drops_or_diverts(actions: Iterable[Action]) -> str:
 
 def action_text(actions: Iterable[Action]) -> str:
     """The actions as words: `redirect-to-nexthop 10.100.0.254, sample`."""
-    words = [
-        " ".join(str(value) for value in action.values() if value not in (None, False))
-        for action in actions
-    ]
-    return ", ".join(words) or "accept"
+    return ", ".join(map(_action_text, actions)) or "accept"
 
 
-def under(
-    policy: Policy, route: Route, match: Match, actions: tuple[Action, ...], origin: Origin
-) -> Outcome:
+def _action_text(action: Action) -> str:
+    kind = str(action.get("action"))
+    value = action.get(_VALUE_KEYS.get(kind, ""))
+    if kind.startswith("rate-limit"):
+        value = f"{_rate(action):g}/s"
+    copy = " (a copy)" if action.get("copy") else ""
+    return f"{kind}{'' if value is None else f' {value}'}{copy}"
+
+
+def under(policy: Policy, route: Route, match: Match, actions: Actions, origin: Origin) -> Outcome:
     """What is wrong with a rule under one policy, whenever it is."""
     outcome = Outcome(policy)
     for component in policy.require:
@@ -139,7 +148,7 @@ def _within(action: Action, values: tuple[str | int, ...], at_least: float) -> b
 
 _VALUE_KEYS = {
     "redirect-to-nexthop": "next_hop",
-    "redirect-to-vrf": "route_target",
+    "redirect-to-vrf": "target",
     "mark": "dscp",
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from collector.event import FLOWSPEC_FAMILIES, Event, rfc3339
@@ -13,6 +14,7 @@ from detectors.intent import Intent, Policy
 from detectors.packets import Match, is_wildcard, touches
 from detectors.routes import Change, FlowspecRule, Route, Routes
 from detectors.rules._flowspec import (
+    Actions,
     Origin,
     Outcome,
     action_text,
@@ -25,6 +27,9 @@ from detectors.rules._flowspec import (
 DAY = 86_400_000_000_000
 MAX_EVIDENCE = 10
 MAX_RULES = " max_rules"
+
+
+Overdue = Callable[[Policy, Route], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class FlowspecPolicy(Rule):
             return self._judge_count(key, routes)
         rule = self._rules.get(key)
         seen = [route for _, route in routes.of_rule(rule)] if rule else []
+        origin = Origin(self._intent, seen, routes.blind())
         if rule is None or not seen:
             self._rules.pop(key, None)
             summary = f"Flowspec rule `{key}` is gone: no router that is watched holds it."
@@ -89,8 +95,9 @@ class FlowspecPolicy(Rule):
         findings: list[Finding] = []
         unsure = False
         moments: list[int] = []
+        overdue = partial(self._overdue, routes=routes, now=now, moments=moments)
         for route in seen:
-            found = self._judge_route(route, seen, routes, now, moments)
+            found = self._judge_route(route, seen, origin, overdue)
             if isinstance(found, Finding) and not route.stale:
                 findings.append(found)
             # A stale route that was wrong may still be there, and so may be the only one.
@@ -112,7 +119,7 @@ class FlowspecPolicy(Rule):
     # One rule at one place
 
     def _judge_route(
-        self, route: Route, seen: list[Route], routes: Routes, now: int, moments: list[int]
+        self, route: Route, seen: list[Route], origin: Origin, overdue: Overdue
     ) -> Finding | Outcome | None:
         """What is wrong; an Outcome where that cannot be seen; None where nothing is."""
         event = route.event
@@ -129,15 +136,14 @@ class FlowspecPolicy(Rule):
             if protected:
                 reasons["protect"] = protected
         best = None
+        dangerous = bool(protected)
         if match is not None and not match.is_empty():
-            best = self._best(route, match, actions, Origin(self._intent, seen, routes.blind()))
-            if best.allows and best.policy is not None:
-                best.broken = self._overdue(best.policy, route, routes, now, moments)
+            best = self._best(route, match, actions, origin, overdue)
             reasons |= best.broken
+            # A wildcard that a policy allows is no accident, even when it has grown too old.
+            dangerous = dangerous or (is_wildcard(match) and not best.allowed)
         if not reasons:
             return best if best is not None and best.unsure else None
-        does = drops_or_diverts(actions)
-        wildcard = match is not None and not match.is_empty() and is_wildcard(match)
         return Finding(
             event=event,
             since=route.since,
@@ -145,7 +151,7 @@ class FlowspecPolicy(Rule):
             policy=best.policy.name if best and best.policy else None,
             example=(best.example if best else "") or _example(match),
             actions=action_text(actions),
-            kill=does if protected or wildcard else "",
+            kill=drops_or_diverts(actions) if dangerous else "",
         )
 
     def _protected(self, match: Match) -> str:
@@ -156,16 +162,20 @@ class FlowspecPolicy(Rule):
         return ""
 
     def _best(
-        self, route: Route, match: Match, actions: tuple[Mapping[str, Any], ...], origin: Origin
+        self, route: Route, match: Match, actions: Actions, origin: Origin, overdue: Overdue
     ) -> Outcome:
         """The outcome under the policy that allows the rule, or comes nearest to it."""
         outcomes = [under(p, route, match, actions, origin) for p in self._intent.flowspec]
         if not outcomes:
             return Outcome(None, {"flowspec": "the intent allows no Flowspec rule at all"})
-        return min(outcomes, key=lambda outcome: (len(outcome.broken), outcome.unsure))
+        for outcome in outcomes:
+            if outcome.allows and outcome.policy is not None:
+                outcome.allowed = True
+                outcome.broken = overdue(outcome.policy, route)
+        return min(outcomes, key=lambda o: (not o.allowed, len(o.broken), o.unsure))
 
     def _overdue(
-        self, policy: Policy, route: Route, routes: Routes, now: int, moments: list[int]
+        self, policy: Policy, route: Route, *, routes: Routes, now: int, moments: list[int]
     ) -> dict[str, str]:
         """Why a rule that a policy allows must be gone by now; notes when that may change."""
         reasons: dict[str, str] = {}
@@ -190,23 +200,19 @@ class FlowspecPolicy(Rule):
 
     def _count(self, rule: FlowspecRule, routes: Routes) -> Iterator[str]:
         """Note which policies allow the rule; answer the counts that this changes."""
+        if not self._members:
+            return
         seen = [route for _, route in routes.of_rule(rule)]
+        origin = Origin(self._intent, seen, routes.blind())
         for name, members in self._members.items():
             policy = self._intent.policy(name)
-            allowed = [route for route in seen if self._allows(policy, route, seen, routes)]
+            allowed = [route for route in seen if _allows(policy, route, seen, origin)]
             if allowed:
                 members[rule] = any(not route.stale for route in allowed)
             elif members.pop(rule, None) is None:
                 continue
             if policy.max_rules is not None:
                 yield f"policy {name}{MAX_RULES}"
-
-    def _allows(self, policy: Policy, route: Route, seen: list[Route], routes: Routes) -> bool:
-        match, _ = read_rule(route.event)
-        if match is None or match.is_empty():
-            return False
-        origin = Origin(self._intent, seen, routes.blind())
-        return under(policy, route, match, known_actions(route.event, seen), origin).allows
 
     def _ended_by(self, prefix: str, routes: Routes) -> list[str]:
         watched = routes.watched_by(prefix)
@@ -240,6 +246,13 @@ class FlowspecPolicy(Rule):
             measures={"rules": len(live)},
             evidence=tuple(newest[:1]),
         )
+
+
+def _allows(policy: Policy, route: Route, seen: list[Route], origin: Origin) -> bool:
+    match, _ = read_rule(route.event)
+    if match is None or match.is_empty():
+        return False
+    return under(policy, route, match, known_actions(route.event, seen), origin).allows
 
 
 def _example(match: Match | None) -> str:
