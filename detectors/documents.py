@@ -90,7 +90,7 @@ def parse_document(text: str, name: str, model: type[ModelT], check: Check | Non
     try:
         value = model.model_validate(document.data)
     except ValidationError as error:
-        mistakes += (document.explain(details, model) for details in error.errors())
+        mistakes += document.explain_all(error.errors(), model)
     if check is not None:
         mistakes += (document.mistake(loc, message) for loc, message in check(document.data))
     if value is None or mistakes:
@@ -98,9 +98,9 @@ def parse_document(text: str, name: str, model: type[ModelT], check: Check | Non
     return value
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """A hint at the known name that looks like `name`, or nothing."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.7)
+    close = get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -204,6 +204,17 @@ class _Document:
                 break
         return Mistake(self.name, line, _text(loc), message)
 
+    def explain_all(
+        self, found: Sequence[ErrorDetails], model: type[BaseModel]
+    ) -> Iterator[Mistake]:
+        """What pydantic found, but for lists that are short because their items are wrong."""
+        places = [details["loc"] for details in found]
+        for details in found:
+            loc = details["loc"]
+            inside = any(place[: len(loc)] == loc and len(place) > len(loc) for place in places)
+            if not (details["type"] == "too_short" and inside):
+                yield self.explain(details, model)
+
     def explain(self, details: ErrorDetails, model: type[BaseModel]) -> Mistake:
         """What pydantic found, in the words and at the place of the file."""
         absent = details["type"] == "missing"
@@ -258,6 +269,7 @@ _WORDS = {
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
+    "too_short": "must not be empty",
 }
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from collector.event import FLOWSPEC_FAMILIES, Event, Kind, View
 
-ADJ_IN = frozenset({View.ADJ_IN_PRE, View.ADJ_IN_POST})
+NO_PEER = frozenset({"0.0.0.0", "::"})
 ADJ_OUT = frozenset({View.ADJ_OUT_PRE, View.ADJ_OUT_POST})
 
 
@@ -165,7 +165,8 @@ class Routes:
         """The routes of a watched prefix and of its more-specifics that say who advertises it.
 
         Adj-RIB-Out is what the router tells others, so it is left out; post-policy is left out
-        where the same peer's pre-policy view is seen, which is what the peer really said.
+        where the same peer's pre-policy view is seen, which is what the peer really said, and
+        where it names no peer: GoBGP dumps its own routes so, and never withdraws them.
         """
         return self._telling(watched)
 
@@ -206,11 +207,10 @@ class Routes:
                 yield key, route
 
     def _tells(self, key: RouteKey) -> bool:
-        if key.view in ADJ_OUT:
-            return False
-        return not (
-            key.view == View.ADJ_IN_POST and (key.router, key.peer, key.peer_rd) in self._pre_policy
-        )
+        if key.view == View.ADJ_IN_POST:
+            pre_policy = (key.router, key.peer, key.peer_rd) in self._pre_policy
+            return not pre_policy and key.peer not in NO_PEER
+        return key.view not in ADJ_OUT
 
     # What changes the state
 

@@ -95,7 +95,7 @@ def _unknown(data: dict[str, Any], reference: _Reference) -> Found:
         for place, name in named or [(loc, value)]:
             if not isinstance(name, str) or name in known:
                 continue
-            hint = did_you_mean(name, known)
+            hint = did_you_mean(name, known, 0.8 if reference.only_typos else 0.6)
             if hint or not reference.only_typos:
                 yield place, f"unknown {reference.what} {name!r}{hint}"
 
@@ -120,26 +120,28 @@ def _one_meaning(data: dict[str, Any]) -> Found:
 
 def _cutovers(data: dict[str, Any]) -> Found:
     services = {service.name: service for _, service in _valid(data, "services", Service)}
-    earlier: list[Cutover] = []
-    for index, cutover in _valid(data, "cutovers", Cutover):
+    cutovers = list(_valid(data, "cutovers", Cutover))
+    for place, (index, cutover) in enumerate(cutovers):
         service = services.get(cutover.service)
-        for other in earlier:
+        for _, other in cutovers[:place]:
             if other.service == cutover.service and other.window.meets(cutover.window):
                 loc: Loc = ("cutovers", index, "window")
                 yield (
                     loc,
                     f"overlaps the window of {other.name!r}, which moves {other.service!r} too",
                 )
-        if service is not None and not _could_be_home(cutover, service, earlier):
+        if service is not None and not _could_be_home(cutover, service, cutovers):
             homes = ", ".join(service.home)
             loc = ("cutovers", index, "from")
             yield loc, f"{cutover.from_!r} is not a home of {service.name!r} ({homes})"
-        earlier.append(cutover)
 
 
-def _could_be_home(cutover: Cutover, service: Service, earlier: list[Cutover]) -> bool:
+def _could_be_home(
+    cutover: Cutover, service: Service, all_of_them: list[tuple[int, Cutover]]
+) -> bool:
     """Whether the service is at home where the cutover takes it from, or was moved there before."""
-    moved = (other for other in earlier if other.service == service.name)
     return cutover.from_ in service.home or any(
-        cutover.from_ in other.to and other.window.end <= cutover.window.start for other in moved
+        cutover.from_ in other.to and other.window.end <= cutover.window.start
+        for _, other in all_of_them
+        if other.service == service.name
     )

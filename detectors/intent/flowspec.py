@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, PlainValidator, field_validator
+from pydantic import Field, PlainValidator
 
 from detectors.documents import did_you_mean
 from detectors.intent.models import Part
@@ -164,6 +164,13 @@ def _parse_bits(value: Any, names: Mapping[str, int]) -> int:
     raise ValueError(f"{value!r} is not `none`, nor of these joined by +: {known}")
 
 
+def _parse_component(value: Any) -> str:
+    name = str(value).replace("-", "_")
+    if name not in COMPONENTS:
+        raise ValueError(f"unknown component {value!r}{did_you_mean(name, COMPONENTS)}")
+    return name
+
+
 def _parse_protected(value: Any) -> ProtectedPort | str:
     """`tcp/179`, or a prefix. Raises ValueError."""
     if isinstance(value, ProtectedPort):
@@ -201,6 +208,7 @@ CodePoint = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["
 FlowLabel = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["flow_label"]))]
 TcpFlags = Annotated[int, PlainValidator(partial(_parse_bits, names=FLAGS["tcp_flags"]))]
 Fragments = Annotated[int, PlainValidator(partial(_parse_bits, names=FLAGS["fragment"]))]
+Component = Annotated[str, PlainValidator(_parse_component)]
 Action = Annotated[AllowedAction, PlainValidator(parse_action)]
 Protected = Annotated[ProtectedPort | str, PlainValidator(_parse_protected)]
 
@@ -241,7 +249,7 @@ class Policy(Part):
     """IPv6 flow labels, by number."""
     actions: tuple[Action, ...] = Field(min_length=1)
     """What the rules may do; a rate is the lowest allowed, a rule without action is `accept`."""
-    require: tuple[str, ...] = ()
+    require: tuple[Component, ...] = ()
     """Components that every rule must name itself."""
     from_: tuple[Name, ...] = Field(default=(), alias="from")
     """The sites, or else names of routers, whose rules these may be; none given means any."""
@@ -249,12 +257,3 @@ class Policy(Part):
     """How many such rules may exist at once."""
     max_age: Duration | None = None
     """How long such a rule may stay."""
-
-    @field_validator("require")
-    @classmethod
-    def _known_components(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(name.replace("-", "_") for name in names)
-        for name in names:
-            if name not in COMPONENTS:
-                raise ValueError(f"unknown component {name!r}{did_you_mean(name, COMPONENTS)}")
-        return names

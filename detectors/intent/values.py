@@ -75,7 +75,7 @@ def parse_time(value: Any) -> int:
         if isinstance(value, str):
             return parse_rfc3339(value)
     except ValueError as error:
-        if "time zone" in str(error):
+        if len(str(value)) > len("2026-12-01") and "time zone" in str(error):
             raise
     raise ValueError(f"{value!r} is not a time: write 2026-12-01T22:00:00Z")
 

@@ -33,11 +33,6 @@ class Outcome:
     allowed: bool = False
     """The policy allows such a rule, though perhaps no longer this one."""
 
-    @property
-    def allows(self) -> bool:
-        """Whether the policy allows the rule, as far as it can be seen."""
-        return not self.broken and not self.unsure
-
 
 def read_rule(event: Event) -> tuple[Match | None, str]:
     """The packets that an announced rule matches, or why nobody can tell."""
@@ -133,6 +128,7 @@ def under(policy: Policy, route: Route, match: Match, actions: Actions, origin: 
             may = " or ".join(policy.from_)
             outcome.broken["from"] = f"it must come from {may}, not {origin.name(route.event)}"
         outcome.unsure = outcome.unsure or verdict is None
+    outcome.allowed = not outcome.broken and not outcome.unsure
     return outcome
 
 

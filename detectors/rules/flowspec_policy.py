@@ -169,8 +169,7 @@ class FlowspecPolicy(Rule):
         if not outcomes:
             return Outcome(None, {"flowspec": "the intent allows no Flowspec rule at all"})
         for outcome in outcomes:
-            if outcome.allows and outcome.policy is not None:
-                outcome.allowed = True
+            if outcome.allowed and outcome.policy is not None:
                 outcome.broken = overdue(outcome.policy, route)
         return min(outcomes, key=lambda o: (not o.allowed, len(o.broken), o.unsure))
 
@@ -252,7 +251,7 @@ def _allows(policy: Policy, route: Route, seen: list[Route], origin: Origin) -> 
     match, _ = read_rule(route.event)
     if match is None or match.is_empty():
         return False
-    return under(policy, route, match, known_actions(route.event, seen), origin).allows
+    return under(policy, route, match, known_actions(route.event, seen), origin).allowed
 
 
 def _example(match: Match | None) -> str:

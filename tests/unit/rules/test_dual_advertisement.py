@@ -147,6 +147,12 @@ def test_post_policy_ghosts_do_not_count_where_pre_policy_is_seen(engine: Engine
     assert dual(play(engine, withdraw(at + 1))) == [(State.RESOLVED, "web")]
 
 
+def test_a_post_policy_route_of_no_peer_does_not_count(engine: Engine) -> None:
+    """GoBGP dumps its own routes as post-policy of peer `::`, and never withdraws them."""
+    own = route(Kind.ANNOUNCE, "r1", "::", SERVICE, START + SECOND, "dump")
+    assert play(engine, [replace(own, view="adj-in-post")]) == []
+
+
 def test_rd_separates_vpns() -> None:
     intent: Intent = parse_intent(INTENT.replace("hold: 5s", 'hold: 5s, rd: "65000:50"'))
     engine = Engine(intent)
