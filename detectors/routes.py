@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from collector.event import FLOWSPEC_FAMILIES, Event, Kind, View
 
-NO_PEER = frozenset({"0.0.0.0", "::"})
+NO_PEER = frozenset({"0.0.0.0", "::"})  # noqa: S104 - the address of no peer, nothing is bound
 ADJ_OUT = frozenset({View.ADJ_OUT_PRE, View.ADJ_OUT_POST})
 
 

@@ -25,10 +25,11 @@ def run(args: argparse.Namespace) -> int:
     if args.intent is None:
         raise UserError("say what to check: --intent FILE")
     try:
-        print(f"{args.intent}: {describe(load_intent(args.intent))}")
+        intent = load_intent(args.intent)
     except Mistakes as mistakes:
         print(mistakes, file=sys.stderr)
         return 1
+    print(f"{args.intent}: {describe(intent)}")
     return 0
 
 
@@ -42,7 +43,7 @@ def load_intent_or_fail(path: Path) -> Intent:
 
 def describe(intent: Intent) -> str:
     """What was understood, in one line."""
-    flowspec = f"{_count(len(intent.flowspec), 'Flowspec policy', 'Flowspec policies')}"
+    flowspec = _count(len(intent.flowspec), "Flowspec policy", "Flowspec policies")
     if not intent.judges_flowspec:
         flowspec = "Flowspec not judged"
     return ", ".join(

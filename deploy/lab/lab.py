@@ -1,4 +1,4 @@
-"""A controller, a legacy PE, two new PEs, an injector and a NOC host, all real, all on one bridge."""
+"""A controller, a legacy PE, two new PEs, an injector and a NOC host, all real, on one bridge."""
 
 from __future__ import annotations
 

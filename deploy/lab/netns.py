@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 
 class LabUnavailableError(Exception):
@@ -36,13 +36,13 @@ class Host:
         folder.chmod(0o777)  # daemons drop to users of their own
         self._processes: list[subprocess.Popen[Any]] = []
 
-    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
+    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a process here; `ip netns exec` becomes it, so its pid is the process's own."""
         process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], **options)
         self._processes.append(process)
         return process
 
-    def daemon(self, name: str, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
+    def daemon(self, name: str, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a process that logs to `name.log`."""
         with (self.folder / f"{name}.log").open("ab") as log:
             return self.popen(command, stdout=log, stderr=log, cwd=self.folder, **options)

@@ -131,10 +131,15 @@ def test_the_legacy_pe_withdraws_outside_a_cutover(watched: Watched) -> None:
 
 
 def test_an_anycast_prefix_that_flaps_six_times(watched: Watched) -> None:
-    for _ in range(6):
+    for _ in range(6):  # slowly enough that BIRD tells of each
         watched.lab.new2.withdraw(ANCHOR)
+        time.sleep(0.15)
         watched.lab.new2.advertise(ANCHOR)
-    page = next(p for p in watched.pages("flapping") if p["state"] == "open")
+        time.sleep(0.15)
+    page = until(
+        lambda: next((p for p in watched.pages("flapping") if p["state"] == "open"), None),
+        "flapping is open",
+    )
     assert page["key"] == "anchor new-pe2"
     assert page["details"]["penalty"] >= 2000
     resolved = watched.page("flapping", "resolved", seconds=40)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anchorwatch.cli import main
+from anchorwatch.cli.check import load_intent_or_fail
+from anchorwatch.errors import UserError
+from tests.unit.test_intent import EXAMPLE, TEN
+
+
+def test_a_right_intent_is_summed_up_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--intent", str(EXAMPLE)]) == 0
+    out, err = capsys.readouterr()
+    assert out == (
+        f"{EXAMPLE}: 3 sites, 1 service, 1 anycast address, 1 Flowspec policy, 3 protected, "
+        "1 cutover, 1 maintenance window, 1 feed\n"
+    )
+    assert err == ""
+
+
+def test_an_intent_that_is_silent_on_flowspec_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "intent.yaml"
+    path.write_text("version: 1\n")
+    assert main(["check", "--intent", str(path)]) == 0
+    assert "Flowspec not judged" in capsys.readouterr().out
+
+
+def test_every_mistake_is_told_in_one_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "intent.yaml"
+    path.write_text(TEN)
+    assert main(["check", "--intent", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert [int(line.removeprefix(f"{path}:").partition(":")[0]) for line in lines] == [
+        *(4, 7, 11, 12, 17, 20, 21, 22, 25, 28),
+    ]
+
+
+def test_a_file_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--intent", "/nowhere/intent.yaml"]) == 1
+    expected = "/nowhere/intent.yaml:1: cannot be read: no such file or directory\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_nothing_to_check_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 2
+    assert "--intent FILE" in capsys.readouterr().err
+
+
+def test_other_commands_stop_at_a_wrong_intent(tmp_path: Path) -> None:
+    path = tmp_path / "intent.yaml"
+    path.write_text("version: 2\nsite: {}\n")
+    with pytest.raises(UserError) as caught:
+        load_intent_or_fail(path)
+    assert str(caught.value) == (
+        f"{path} has mistakes:\n"
+        f"{path}:1: version: should be 1, not 2\n"
+        f"{path}:2: site: unknown key (did you mean 'sites'?)"
+    )
