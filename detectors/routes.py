@@ -70,7 +70,7 @@ class Route:
 
     event: Event
     since: int
-    """When this route first appeared without a break, ns."""
+    """When it first appeared without a break and from the same place, ns."""
     stale: bool = False
 
 
@@ -275,7 +275,9 @@ class Routes:
                 return []
             self._drop(key)
             return [Change(event, Cause.WITHDRAW, key, before, None)]
-        self._hold(key, Route(event, known.since if known else event.received))
+        same_place = known is not None and _place(known.event) == _place(event)
+        since = known.since if known is not None and same_place else event.received
+        self._hold(key, Route(event, since))
         return [Change(event, Cause.ANNOUNCE, key, before, event)]
 
     def _hold(self, key: RouteKey, route: Route) -> None:
@@ -358,6 +360,11 @@ _SESSION_EVENTS: Mapping[str, Callable[[Routes, _Feed, Event], list[Change]]] = 
     Kind.PEER_DOWN: Routes._peer_down,
     Kind.END_OF_RIB: Routes._end_of_rib,
 }
+
+
+def _place(event: Event) -> tuple[str | None, str | None]:
+    """Where a route comes from: in Loc-RIB one route replaces another that came from elsewhere."""
+    return (event.next_hop, event.originator_id)
 
 
 def _peer(event: Event) -> tuple[str | None, str | None, str]:

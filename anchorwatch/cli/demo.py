@@ -1,11 +1,46 @@
-"""`anchorwatch demo`."""
+"""`anchorwatch demo`: the main job, with nothing else installed."""
 
-HELP = "x"
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from anchorwatch.demo.screen import Screen
+from anchorwatch.demo.show import Show, commands
+
+HELP = "play a recorded cutover and a kill-switch rule into a real watch, and show what it pages"
 
 
-def configure(p):
-    pass
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Where to keep what the demonstration leaves."""
+    parser.add_argument("--folder", type=Path, default=Path("anchorwatch-demo"))
+    parser.add_argument("--svg", type=Path, help="also draw what was shown into this file")
 
 
-def run(a):
+def run(args: argparse.Namespace) -> int:
+    """The show, then the commands to try next. Ends by itself, within a minute."""
+    recorded = args.svg is not None
+    console = Console(record=recorded, width=100 if recorded else None, highlight=False)
+    console.print(
+        Text.assemble(
+            ("anchorwatch demo", "bold"),
+            ": a GoBGP controller's BMP, recorded in a lab of real daemons, is played over TCP "
+            f"into a real `anchorwatch run` (its log: {args.folder / 'run.log'}).",
+        )
+    )
+    show = Show(args.folder, screen := Screen(console))
+    asyncio.run(show.run())
+    console.print()
+    console.rule(Text(f"{screen.pages} pages sent. Try next", style="bold"), align="left")
+    program = Path(sys.argv[0]).name if sys.argv[0].startswith("/") else sys.argv[0]
+    for command, answer in commands(args.folder, program, show.kill_switch_at):
+        console.print(Text(f"  # {answer}", style="dim"))
+        console.print(Text(f"  {command}", style="bold cyan"), soft_wrap=True)
+    if recorded:
+        console.save_svg(str(args.svg), title="anchorwatch demo")
     return 0

@@ -53,7 +53,7 @@ class Screen:
         panel = Panel(
             body,
             title=Text(head, style=f"bold {colour}"),
-            subtitle=Text(f"incident {incident['id']}, {milliseconds:.0f} ms after the message"),
+            subtitle=Text(f"incident {incident['id']}, paged in {milliseconds:.0f} ms"),
             title_align="left",
             subtitle_align="right",
             border_style=colour,
@@ -69,9 +69,9 @@ def _why(event: dict[str, Any]) -> str:
     view = event.get("view", "session")
     peer = f" from peer {event['peer']}" if "peer" in event else ""
     raw = event.get("raw", "")
-    more = "…" if len(raw) > 96 else ""
+    more = "…" if len(raw) > 96 else ""  # the end of a message is what differs
     return (
         f"why: {event['kind']} {what}{then}\n"
         f"seen: router {event['router']}, {view}{peer}, {event['received'][11:23]} UTC\n"
-        f"raw: {raw[-96:]}{more}"
+        f"raw: {more}{raw[-96:]}"
     )

@@ -280,8 +280,9 @@ neighbor {controller} {{
 
 
 def _flow(destination: str, protocol: int, port: int, redirect: str) -> str:
+    # This encoding has the next hop in the action itself; of the older one, GoBGP loses it.
     names = {6: "tcp", 17: "udp"}
     return (
         f"flow route {{ match {{ destination {destination}; protocol {names[protocol]}; "
-        f"destination-port ={port}; }} then {{ redirect {redirect}; }} }}"
+        f"destination-port ={port}; }} then {{ redirect-to-nexthop-ietf {redirect}; }} }}"
     )

@@ -69,7 +69,7 @@ def _outside(match: Match, policy: Policy, clause: str) -> Iterator[tuple[Packet
         others = match.numbers["protocol"] - carriers
         yield match.pick({"protocol": others}), f"{must_be}, which such a packet does not have"
         later = match.pick({"fragment": HIDDEN[match.version]})
-        yield later, f"{must_be}, which a fragment after the first does not show"
+        yield None, f"{must_be}, which a fragment after the first does not show"
 
 
 @lru_cache(maxsize=1024)

@@ -280,7 +280,7 @@ def _violated(rule: FlowspecRule, findings: list[Finding]) -> Verdict:
     why = "; ".join([*worst.reasons.values()][:2])
     nearest = f" (nearest policy: {worst.policy})" if worst.policy else ""
     packet = f", and matches for example {worst.example}" if worst.example else ""
-    origin = worst.event.peer or worst.event.router
+    origin = next((f.event.peer for f in findings if f.event.peer), worst.event.router)
     head = f"KILL SWITCH at {where}: rule `{rule}` {worst.kill} traffic" if worst.kill else ""
     return Verdict(
         status=Status.VIOLATED,

@@ -159,3 +159,17 @@ def test_rd_separates_vpns() -> None:
     event = replace(announce(START)[0], family="l3vpn-ipv4-unicast", rd="65000:51")
     assert play(engine, [event]) == []
     assert dual(play(engine, [replace(event, rd="65000:50")])) == [(State.OPEN, "web")]
+
+
+def test_in_loc_rib_the_overlap_begins_when_the_other_site_is_shown(engine: Engine) -> None:
+    """One Loc-RIB route replaces another under the same key: its age is not the site's."""
+    at = START + 110 * SECOND
+    old, new = (
+        route(Kind.ANNOUNCE, "r1", PEERS[site], SERVICE, START + SECOND, LIVE)
+        for site in ("legacy-pe", "new-pe1")
+    )
+    shown = replace(old, view="loc-rib", originator_id="10.0.0.1")
+    assert play(engine, [shown]) == []
+    moved = replace(new, view="loc-rib", originator_id="10.0.1.1", received=at)
+    assert play(engine, [*announce(at, "new-pe1"), moved]) == []
+    assert engine.advance(at + 29 * SECOND) == []
