@@ -13,6 +13,9 @@ from typing import Any
 
 import msgspec
 
+_NAMES = ("router", "router_address")
+"""Empty means not known here; an empty AS path is one that was carried, and empty."""
+
 
 class Feed(StrEnum):
     """The kind of source that an event came from."""
@@ -172,7 +175,10 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
         out = {
             name: value
             for name, value in msgspec.structs.asdict(self).items()
-            if value is not None and value is not False and value not in ((), "")
+            if value is not None
+            and value is not False
+            and value != ()
+            and (value or name not in _NAMES)
         }
         for name in ("received", "time", "epoch"):
             if name in out:

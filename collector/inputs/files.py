@@ -6,6 +6,7 @@ import gzip
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -109,13 +110,18 @@ def looks_like_bmp(data: bytes) -> bool:
     return bmp.HEADER <= length <= MAX_MESSAGE and data[5] < len(bmp.NAMES)
 
 
-def _open(path: Path, progress: Progress | None) -> BinaryIO:
-    file = path.open("rb")
-    if file.read(2) == b"\x1f\x8b":
+@contextmanager
+def _open(path: Path, progress: Progress | None) -> Iterator[BinaryIO]:
+    """The file's octets, out of gzip where they are in it."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        return cast("BinaryIO", gzip.GzipFile(fileobj=_Reported(file, progress)))
-    file.seek(0)
-    return cast("BinaryIO", _Reported(file, progress))
+        reported = _Reported(file, progress)
+        if packed:
+            with gzip.GzipFile(fileobj=cast("BinaryIO", reported)) as unpacked:
+                yield cast("BinaryIO", unpacked)
+        else:
+            yield cast("BinaryIO", reported)
 
 
 class _Reported:
@@ -136,15 +142,6 @@ class _Reported:
 
     def tell(self) -> int:
         return self._file.tell()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> _Reported:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _segments(path: Path | str, file: BinaryIO) -> Iterator[Segment]:

@@ -156,6 +156,9 @@ def _event(row: Mapping[str, Any]) -> Event:
     fields: dict[str, Any] = {}
     for column, value in row.items():
         name = "table" if column == "table_name" else column
+        if column == "as_path" and row["origin"]:
+            fields[name] = value  # an empty path is one that was carried, and empty
+            continue
         if name in ("address", "length") or value is None or value in ("", []):
             continue
         if column in _TIMES:

@@ -68,4 +68,4 @@ class Peer:
 
     def all_views(self) -> list[str]:
         """The views that were seen, or all that there can be where none was."""
-        return sorted(self.views) or list(_VIEWS[direction(self.header.view)])
+        return sorted(self.views) or sorted(_VIEWS[direction(self.header.view)])

@@ -63,13 +63,13 @@ def _outside(match: Match, policy: Policy, clause: str) -> Iterator[tuple[Packet
         wrong = ANY_PORT - allowed
         yield match.pick({**where, "source_port": wrong, "destination_port": wrong}), must_be
     else:
-        yield match.pick({**where, clause: match.numbers[clause] - allowed}), must_be
+        yield match.pick({clause: match.numbers[clause] - allowed}), must_be
     if carriers is not None:
         # The clause also asks for a packet that has such a field, and shows it.
         others = match.numbers["protocol"] - carriers
         yield match.pick({"protocol": others}), f"{must_be}, which such a packet does not have"
         later = match.pick({"fragment": HIDDEN[match.version]})
-        yield None, f"{must_be}, which a fragment after the first does not show"
+        yield later, f"{must_be}, which a fragment after the first does not show"
 
 
 @lru_cache(maxsize=1024)
