@@ -48,11 +48,11 @@ class EmbeddedStore:
             self._migrate()
 
     def _opening_failed(self, message: str) -> str:
-        if _LOCKED.search(message):
-            owner = (self.path / OWNER).read_text() if (self.path / OWNER).exists() else "unknown"
+        owner = _owner(self.path)
+        if _LOCKED.search(message) or owner is not None:
             return (
-                f"the store at {self.path} is in use by another anchorwatch (process {owner}); "
-                "stop that first"
+                f"the store at {self.path} is in use by another anchorwatch "
+                f"(process {owner or 'unknown'}); stop that first"
             )
         return f"cannot open the store at {self.path}: {_first_line(message)}"
 
@@ -79,18 +79,16 @@ class EmbeddedStore:
 
         One call is one block: below a million rows, of one day.
         """
-        buffer = io.BytesIO()
-        with pa.ipc.new_stream(buffer, rows.schema) as stream:
-            stream.write_table(rows)
         columns = ", ".join(rows.column_names)
         # The engine's default is to gather inserts; here one insert is one acknowledged block.
         settings = f"async_insert=0, insert_deduplication_token='{token}'"
-        sql = f"INSERT INTO {table} ({columns}) SETTINGS {settings}"
+        # Not chdb's send_insert: it reports success for rows that a full disk did not take.
+        # chdb finds the rows by the name of the local variable.
+        insert = f"INSERT INTO {table} ({columns}) SETTINGS {settings}"
+        sql = f"{insert} SELECT {columns} FROM Python(rows)"  # noqa: S608 - our own names
         try:
-            with self._session.send_insert(sql, "ArrowStream") as insert:
-                insert.append(buffer.getvalue())
-                insert.finish()
-        except (RuntimeError, ValueError) as error:
+            self._session.query(sql)
+        except RuntimeError as error:
             raise StoreError(f"{self.path}: {_first_line(str(error))}") from error
 
     def close(self) -> None:
@@ -134,3 +132,13 @@ class EmbeddedStore:
 def _first_line(message: str) -> str:
     text = re.sub(r"\s*\(version [^)]*\).*|\s*Stack trace:.*", "", message, flags=re.DOTALL)
     return text.strip().splitlines()[0] if text.strip() else message
+
+
+def _owner(path: Path) -> int | None:
+    """The process that last opened the store for writing, if it still runs and is not this one."""
+    try:
+        owner = int((path / OWNER).read_text())
+        os.kill(owner, 0)
+    except (OSError, ValueError):
+        return None
+    return owner if owner != os.getpid() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ TEXT = pa.string()
 TEXTS = pa.list_(pa.string())
 NUMBER = pa.uint32()
 
-MAPPED = b"\0" * 10 + b"\xff\xff"
+MAPPED = "::ffff:"
 """Before an IPv4 address where an IPv6 one is stored (RFC 4291 section 2.5.5.2)."""
 
 _SESSION: dict[str, pa.DataType] = {
@@ -50,7 +49,7 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         **_SESSION,
         **_PATH,
         "prefix": TEXT,
-        "address": pa.binary(16),
+        "address": TEXT,
         "length": pa.uint8(),
         "labels": pa.list_(NUMBER),
     },
@@ -74,13 +73,11 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode() if value else ""
 
 
-def _address(event: Event) -> bytes:
+def _address(event: Event) -> str:
     if event.prefix is None:
-        return bytes(16)
+        return "::"
     text = event.prefix.partition("/")[0]
-    if ":" in text:
-        return socket.inet_pton(socket.AF_INET6, text)
-    return MAPPED + socket.inet_aton(text)
+    return text if ":" in text else MAPPED + text
 
 
 def _length(event: Event) -> int:
@@ -118,7 +115,7 @@ def event_table(name: str, events: Sequence[Event]) -> pa.Table:
         special = _SPECIAL.get(column)
         if special is not None:
             values = [special(event) for event in events]
-        elif kind == TEXT:
+        elif kind == TEXT and column != "as_path":
             values = [getattr(event, column) or "" for event in events]
         else:
             values = [getattr(event, column) for event in events]
@@ -156,10 +153,9 @@ def _event(row: Mapping[str, Any]) -> Event:
     fields: dict[str, Any] = {}
     for column, value in row.items():
         name = "table" if column == "table_name" else column
-        if column == "as_path" and row["origin"]:
-            fields[name] = value  # an empty path is one that was carried, and empty
+        if name in ("address", "length") or value is None or value == []:
             continue
-        if name in ("address", "length") or value is None or value in ("", []):
+        if value == "" and column != "as_path":  # an empty path is one that was carried
             continue
         if column in _TIMES:
             fields[name] = _nanoseconds(value)

@@ -84,6 +84,7 @@ sys-descr = "GoBGP"
         self._flowspec("del", match, then)
 
     def _flowspec(self, verb: str, match: str, then: str) -> None:
+        self._host.note(f"{verb} flowspec {match} then {then}")
         words = f"global rib {verb} -a ipv4-flowspec match {match} then {then}"
         self.gobgp(*words.split())
 
@@ -150,10 +151,12 @@ router bgp {AS}
 
     def advertise(self, prefix: str) -> None:
         """Originate a prefix."""
+        self._host.note(f"advertise {prefix}")
         self._network(f"network {prefix}")
 
     def withdraw(self, prefix: str) -> None:
         """Stop originating it."""
+        self._host.note(f"withdraw {prefix}")
         self._network(f"no network {prefix}")
 
     def _network(self, line: str) -> None:
@@ -200,18 +203,22 @@ protocol bgp controller {{
 
     def advertise(self, prefix: str) -> None:
         """Originate a prefix."""
+        self._host.note(f"advertise {prefix}")
         self.birdc("enable", _static(prefix))
 
     def withdraw(self, prefix: str) -> None:
         """Stop originating it."""
+        self._host.note(f"withdraw {prefix}")
         self.birdc("disable", _static(prefix))
 
     def close_session(self) -> None:
         """Close the BGP session, as a shutdown would."""
+        self._host.note("close the session")
         self.birdc("disable", "controller")
 
     def open_session(self) -> None:
         """Open it again."""
+        self._host.note("open the session")
         self.birdc("enable", "controller")
 
 
@@ -254,6 +261,7 @@ neighbor {controller} {{
 
     def command(self, line: str) -> None:
         """Give ExaBGP a command of its API."""
+        self._host.note(line)
         with Path(self._pipe).open("w") as pipe:
             pipe.write(line + "\n")
 

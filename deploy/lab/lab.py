@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from collector.event import rfc3339
 from deploy.lab.daemons import NEEDED, Bird, Controller, ExaBgp, Frr
 from deploy.lab.netns import LabUnavailableError, Network
 
@@ -30,7 +29,6 @@ class Lab:
         if missing:
             raise LabUnavailableError(f"needs the Debian packages {' '.join(missing)}")
         self._folder = folder
-        self._steps = folder / "events.log"
 
     def __enter__(self) -> Self:
         """Bring everything up, to the steady state."""
@@ -52,11 +50,6 @@ class Lab:
     ) -> None:
         """Take everything down."""
         self._network.close()
-
-    def step(self, text: str) -> None:
-        """Note in `events.log` what is done now."""
-        with self._steps.open("a") as log:
-            log.write(f"{rfc3339(time.time_ns())} {text}\n")
 
     def reset(self) -> None:
         """Back to the steady state: services at the legacy PE, anycast at both new PEs."""

@@ -6,10 +6,13 @@ import os
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from collector.event import rfc3339
 
 
 class LabUnavailableError(Exception):
@@ -51,6 +54,11 @@ class Host:
         """Run a command here to its end."""
         return run("ip", "netns", "exec", self.namespace, *command)
 
+    def note(self, text: str) -> None:
+        """Write into the lab's `events.log` what is done here now."""
+        with (self.folder.parent / "events.log").open("a") as log:
+            log.write(f"{rfc3339(time.time_ns())} {self.folder.name} {text}\n")
+
     def log_tail(self) -> str:
         """The last words of each daemon."""
         return "\n".join(
@@ -84,9 +92,13 @@ class Network:
         self._folder = folder
         self._namespaces: list[str] = []
         self._hosts: list[Host] = []
-        self._switch = self._namespace("switch")
-        run("ip", "-n", self._switch, "link", "add", "br0", "type", "bridge")
-        run("ip", "-n", self._switch, "link", "set", "br0", "up")
+        try:
+            self._switch = self._namespace("switch")
+            run("ip", "-n", self._switch, "link", "add", "br0", "type", "bridge")
+            run("ip", "-n", self._switch, "link", "set", "br0", "up")
+        except RuntimeError as error:  # root in a container that may not do this
+            self.close()
+            raise LabUnavailableError(f"needs network namespaces: {error}") from error
 
     def host(self, name: str, address: str, length: int = 16) -> Host:
         """A new host on the bridge."""

@@ -27,7 +27,8 @@ class Violation:
     """A packet that the rule matches and the clause does not allow."""
 
 
-def violations(match: Match, policy: Policy) -> list[Violation]:
+@lru_cache(maxsize=16384)
+def violations(match: Match, policy: Policy) -> tuple[Violation, ...]:
     """The clauses of a policy that do not allow every packet of the rule.
 
     Exact: a rule is within the policy if and only if this is empty. A rule that matches nothing
@@ -40,7 +41,7 @@ def violations(match: Match, policy: Policy) -> list[Violation]:
         outside = next((way for way in _outside(match, policy, clause) if way[0]), None)
         if outside is not None and outside[0] is not None:
             found.append(Violation(clause, outside[1], outside[0]))
-    return found
+    return tuple(found)
 
 
 def _outside(match: Match, policy: Policy, clause: str) -> Iterator[tuple[Packet | None, str]]:
@@ -63,7 +64,7 @@ def _outside(match: Match, policy: Policy, clause: str) -> Iterator[tuple[Packet
         wrong = ANY_PORT - allowed
         yield match.pick({**where, "source_port": wrong, "destination_port": wrong}), must_be
     else:
-        yield match.pick({clause: match.numbers[clause] - allowed}), must_be
+        yield match.pick({**where, clause: match.numbers[clause] - allowed}), must_be
     if carriers is not None:
         # The clause also asks for a packet that has such a field, and shows it.
         others = match.numbers["protocol"] - carriers
@@ -95,6 +96,7 @@ def _allowed_text(policy: Policy, clause: str) -> str:
     return " or ".join(map(str, values[:5])) + (" or …" if len(values) > 5 else "")
 
 
+@lru_cache(maxsize=16384)
 def touches(match: Match, protected: ProtectedPort | str) -> Packet | None:
     """A packet that the rule matches and that is protected, if there is one.
 

@@ -74,9 +74,9 @@ _BITMASKS = ("tcp_flags", "fragment")
 _EXAMPLES = {4: ("192.0.2.1", "198.51.100.1"), 6: ("2001:db8::1", "2001:db8:1::1")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Match:
-    """The packets that one rule matches."""
+    """The packets that one rule matches. Hashed by identity, so that what is asked is kept."""
 
     version: int
     """4 or 6."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from collector.event import Event, View
@@ -44,11 +45,18 @@ def read_rule(event: Event) -> tuple[Match | None, str]:
     broken = [warning for warning in event.warnings if warning.startswith("flowspec-")]
     if broken:  # routers that check the order of components reset the session for this
         return None, f"is malformed ({broken[0]})"
+    return _read_components(tuple(components.items()), event.family or "")
+
+
+@lru_cache(maxsize=16384)
+def _read_components(
+    components: tuple[tuple[str, str], ...], family: str
+) -> tuple[Match | None, str]:
+    """The same rule is seen by many routers and in many views, and judged again each time."""
     try:
-        match = rule_matches(components, event.family or "")
+        return rule_matches(dict(components), family), ""
     except UnreadableRuleError as error:
         return None, f"cannot be decoded: {error}"
-    return match, ""
 
 
 def known_actions(event: Event, seen: Iterable[Route]) -> Actions:

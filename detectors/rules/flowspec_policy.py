@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -48,6 +48,32 @@ class Finding:
     """What it does to delivery, where it is a kill switch."""
 
 
+@dataclass(slots=True)
+class Members:
+    """The rules that one policy allows."""
+
+    live: dict[FlowspecRule, None] = field(default_factory=dict)
+    """Those that are seen now, the newest last."""
+    stale: dict[FlowspecRule, None] = field(default_factory=dict)
+
+    def note(self, rule: FlowspecRule, routes: list[Route]) -> bool:
+        """Take in where the policy allows the rule now; whether it is or was one of them."""
+        known = rule in self.live or rule in self.stale
+        seen = any(not route.stale for route in routes)
+        if seen:
+            self.live.setdefault(rule)
+        else:
+            self.live.pop(rule, None)
+        self.stale.pop(rule, None)
+        if routes and not seen:
+            self.stale[rule] = None
+        return known or bool(routes)
+
+    def all(self) -> list[FlowspecRule]:
+        """The rules, seen or not."""
+        return [*self.live, *self.stale]
+
+
 class FlowspecPolicy(Rule):
     """Judges each rule (`family rd rule`) by all places that hold it, by default deny.
 
@@ -63,12 +89,11 @@ class FlowspecPolicy(Rule):
         self._intent = intent
         self._rules: dict[str, FlowspecRule] = {}
         flushed = {cutover.flush for cutover in intent.cutovers}
-        self._members: dict[str, dict[FlowspecRule, bool]] = {
-            policy.name: {}
+        self._members: dict[str, Members] = {
+            policy.name: Members()
             for policy in intent.flowspec
             if policy.max_rules is not None or policy.name in flushed
         }
-        """Policy -> the rules that it allows, and whether each is seen now."""
 
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
         """The rule that changed, the counts it is in, and the rules that a cutover ends."""
@@ -206,9 +231,7 @@ class FlowspecPolicy(Rule):
         for name, members in self._members.items():
             policy = self._intent.policy(name)
             allowed = [route for route in seen if _allows(policy, route, seen, origin)]
-            if allowed:
-                members[rule] = any(not route.stale for route in allowed)
-            elif members.pop(rule, None) is None:
+            if not members.note(rule, allowed):
                 continue
             if policy.max_rules is not None:
                 yield f"policy {name}{MAX_RULES}"
@@ -219,7 +242,7 @@ class FlowspecPolicy(Rule):
             str(rule)
             for cutover in self._intent.cutovers
             if cutover.flush and self._intent.service(cutover.service).prefix == watched
-            for rule in self._members[cutover.flush]
+            for rule in self._members[cutover.flush].all()
         ]
 
     def _judge_count(self, key: str, routes: Routes) -> Verdict:
@@ -228,21 +251,23 @@ class FlowspecPolicy(Rule):
         if policy is None or policy.max_rules is None:  # the intent no longer limits it
             return FINE
         members = self._members[name]
-        live = [rule for rule, seen in members.items() if seen]
-        if len(live) <= policy.max_rules:
-            if len(members) > policy.max_rules or not routes.settled() or routes.blind():
+        if len(members.live) <= policy.max_rules:
+            count = len(members.live) + len(members.stale)
+            if count > policy.max_rules or not routes.settled() or routes.blind():
                 return UNKNOWN
             summary = f"Policy {name} has no more than its {policy.max_rules} rules again."
             return Verdict(status=Status.FINE, summary=summary)
-        newest = [route.event for _, route in routes.of_rule(live[-1]) if not route.stale]
+        last = next(reversed(members.live))
+        newest = [route.event for _, route in routes.of_rule(last) if not route.stale]
+        where = f" at {newest[0].router}" if newest else ""  # another view may hide it by now
         return Verdict(
             status=Status.VIOLATED,
             severity=Severity.CRITICAL,
-            summary=f"Policy {name} has {len(live)} Flowspec rules, more than its max_rules "
-            f"{policy.max_rules}; the newest is `{live[-1]}` at {newest[0].router}. "
+            summary=f"Policy {name} has {len(members.live)} Flowspec rules, more than its "
+            f"max_rules {policy.max_rules}; the newest is `{last}`{where}. "
             "Find what injects them, or raise max_rules.",
             details={"policy": name, "max_rules": policy.max_rules},
-            measures={"rules": len(live)},
+            measures={"rules": len(members.live)},
             evidence=tuple(newest[:1]),
         )
 
