@@ -103,11 +103,16 @@ class Settings(_Section):
 
 
 def load_settings(path: Path) -> Settings:
-    """Read and check the file; UserError names every mistake with its line."""
+    """The settings, for a command that needs them right; UserError tells every mistake."""
     try:
-        settings = load_document(path, Settings)
+        return read_settings(path)
     except Mistakes as mistakes:
         raise UserError(f"{path} cannot be used:\n{mistakes}") from mistakes
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check the file. Raises Mistakes, with all of them."""
+    settings = load_document(path, Settings)
     here = path.parent
     return settings.model_copy(
         update={"intent": here / settings.intent, "state": here / settings.state}

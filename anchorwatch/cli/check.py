@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from anchorwatch.errors import UserError
+from anchorwatch.settings import read_settings
 from detectors.documents import Mistakes
 from detectors.intent import Intent, load_intent
 
@@ -18,19 +19,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--intent", type=Path, metavar="FILE", help="the intent: what should be true"
     )
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="the settings, and the intent they name"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0 and a line for each file that is right; 1 and all mistakes of the others."""
-    if args.intent is None:
-        raise UserError("say what to check: --intent FILE")
-    try:
-        intent = load_intent(args.intent)
-    except Mistakes as mistakes:
-        print(mistakes, file=sys.stderr)
-        return 1
-    print(f"{args.intent}: {describe(intent)}")
-    return 0
+    if args.intent is None and args.config is None:
+        raise UserError("say what to check: --intent FILE, or -c FILE")
+    mistakes: list[Mistakes] = []
+    intents = [args.intent] if args.intent is not None else []
+    if args.config is not None:
+        try:
+            settings = read_settings(args.config)
+        except Mistakes as wrong:
+            mistakes.append(wrong)
+        else:
+            routers, pagers = len(settings.bmp.routers), len(settings.pagers)
+            print(
+                f"{args.config}: {_count(routers, 'router entry', 'router entries')}, "
+                f"{_count(pagers, 'pager')}"
+            )
+            intents.append(settings.intent)
+    for path in intents:
+        try:
+            print(f"{path}: {describe(load_intent(path))}")
+        except Mistakes as wrong:
+            mistakes.append(wrong)
+    for wrong in mistakes:
+        print(wrong, file=sys.stderr)
+    return int(bool(mistakes))
 
 
 def load_intent_or_fail(path: Path) -> Intent:

@@ -74,8 +74,8 @@ class Watched:
 
     def feeds_complete(self) -> bool:
         """Whether the watch says that it sees all it knows of."""
-        health = json.loads(self.get(WEB, "/healthz") or "{}")
-        return health.get("feeds") == {"controller": "complete"}
+        health: dict[str, Any] = json.loads(self.get(WEB, "/healthz") or "{}")
+        return bool(health.get("feeds") == {"controller": "complete"})
 
     def kill(self) -> None:
         """End the watch as a power cut would."""

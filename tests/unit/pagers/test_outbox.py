@@ -153,7 +153,9 @@ def deliver(tmp_path: Path, *receivers: Receiver, seconds: float = 1.0) -> Deliv
         outbox.record([incident("a", "resolved")])
         delivery.wake()
         deadline = time.monotonic() + seconds
-        while any(outbox.pending(r.name) for r in receivers) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if not any(outbox.pending(receiver.name) for receiver in receivers):
+                break
             await asyncio.sleep(0.005)
         await delivery.stop(0.1)
         outbox.close()

@@ -1,0 +1,110 @@
+"""What the documents say is true: links lead somewhere, commands exist, tables are complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anchorwatch.cli import COMMANDS, build_parser
+from anchorwatch.metrics import Metrics
+from anchorwatch.settings import read_settings
+from collector.inputs.bmp import BmpServer
+from collector.store.writer import Writer
+from detectors.engine import Engine
+from detectors.intent import parse_intent
+from detectors.pagers.delivery import Delivery
+from detectors.pagers.outbox import Outbox
+from detectors.rules import discover
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_is_one_that_the_program_takes(page: Path) -> None:
+    """Also in running text: `anchorwatch …` in a code span or block parses."""
+    text = page.read_text()
+    lines = re.findall(r"^(?:\$ )?(?:    )?(?:\.venv/bin/)?anchorwatch (.+)$", text, re.MULTILINE)
+    lines += re.findall(r"`anchorwatch ([^`]+)`", text)
+    for line in lines:
+        words = shlex.split(re.sub(r"\s+", " ", line.split(" #")[0]))
+        if words[0] not in COMMANDS or any(word in "…|" for word in words) or len(words) == 1:
+            assert words[0].strip("…") in (*COMMANDS, "", "version"), line
+            continue
+        build_parser().parse_args(words)
+
+
+def test_the_readmes_picture_and_commands_are_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    first_screen = readme[:1800]
+    assert "docs/demo.svg" in first_screen
+    assert "anchorwatch demo" in first_screen
+    assert ".venv/bin/pytest" in first_screen
+    assert "What it is not for" in first_screen
+    assert (ROOT / "docs" / "demo.svg").read_text().startswith("<svg")
+
+
+def test_the_readme_names_every_detector() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for rule in discover():
+        assert f"| `{rule.name}` |" in readme
+
+
+def test_the_readmes_settings_are_right(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    path = tmp_path / "anchorwatch.yaml"
+    path.write_text(re.sub(r"^   ", "", block, flags=re.MULTILINE))
+    assert read_settings(path).bmp.routers[0].name == "rr1"
+
+
+def test_every_metric_is_in_the_reference_with_its_help(tmp_path: Path) -> None:
+    """In a child process, as the store takes one folder for the life of a process."""
+    code = (
+        "import asyncio, sys\nfrom pathlib import Path\n"
+        "from tests.test_docs import all_metrics\n"
+        "for line in all_metrics(Path(sys.argv[1])): print(line)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    reference = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    lines = done.stdout.splitlines()
+    assert len(lines) > 15
+    for line in lines:
+        assert line in reference
+    assert reference.count("| `anchorwatch_") == len(lines)
+
+
+def all_metrics(folder: Path) -> list[str]:
+    """A row of the reference for each metric of a whole program."""
+    writer = Writer(folder / "store")
+    outbox = Outbox(folder / "outbox", [])
+    metrics = Metrics()
+    server = BmpServer([], lambda events: None, writer.room, lambda: 0)
+    engine = Engine(parse_intent("version: 1"))
+    metrics.watch(server, engine, writer, outbox, Delivery(outbox, []))
+    rows = []
+    for family in metrics.collect():
+        suffix = {"counter": "_total"}.get(family.type, "")
+        rows.append(f"| `{family.name}{suffix}` | {family.type} | {family.documentation} |")
+    writer.close()
+    outbox.close()
+    return rows
