@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"{path}: {describe(load_intent(path))}")
         except Mistakes as wrong:
             mistakes.append(wrong)
-    for wrong in mistakes:
-        print(wrong, file=sys.stderr)
+    for each in mistakes:
+        print(each, file=sys.stderr)
     return int(bool(mistakes))
 
 

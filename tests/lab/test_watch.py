@@ -131,7 +131,7 @@ def test_the_legacy_pe_withdraws_outside_a_cutover(watched: Watched) -> None:
 
 
 def test_an_anycast_prefix_that_flaps_six_times(watched: Watched) -> None:
-    for _ in range(6):  # slowly enough that BIRD tells of each
+    for _ in range(6):
         watched.lab.new2.withdraw(ANCHOR)
         time.sleep(0.15)
         watched.lab.new2.advertise(ANCHOR)
