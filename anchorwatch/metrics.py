@@ -34,7 +34,7 @@ class Metrics(Collector):
         """Incident transitions by (detector, state)."""
         self.page_latency = Histogram(
             "anchorwatch_page_latency_seconds",
-            "Time from the octets of an event to a receiver's answer to the page that it opened.",
+            "Time from the moment that an incident opened to a receiver's answer to its page.",
             ["pager"],
             registry=None,
             buckets=LATENCY_BUCKETS,

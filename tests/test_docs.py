@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from anchorwatch.cli import COMMANDS, build_parser
+from anchorwatch.cli import COMMANDS, build_parser, with_moments
 from anchorwatch.metrics import Metrics
 from anchorwatch.settings import read_settings
 from collector.inputs.bmp import BmpServer
@@ -43,7 +43,7 @@ def test_every_command_line_is_one_that_the_program_takes(page: Path) -> None:
         if words[0] not in COMMANDS or any(word in "…|" for word in words) or len(words) == 1:
             assert words[0].strip("…") in (*COMMANDS, "", "version"), line
             continue
-        build_parser().parse_args(words)
+        build_parser().parse_args(with_moments(words))
 
 
 def test_the_readmes_picture_and_commands_are_there() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 
 from anchorwatch import __version__
@@ -33,9 +34,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def with_moments(words: list[str]) -> list[str]:
+    """Tie a moment such as `-10m` to its option, or argparse takes it for an option itself."""
+    tied: list[str] = []
+    for word in words:
+        if tied and tied[-1].startswith("--") and re.fullmatch(r"-\d+(ms|s|m|h|d)", word):
+            tied[-1] += f"={word}"
+        else:
+            tied.append(word)
+    return tied
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; print what went wrong as one sentence, never as a traceback."""
-    args = build_parser().parse_args(argv)
+    args = build_parser().parse_args(with_moments(sys.argv[1:] if argv is None else argv))
     try:
         status: int = args.run(args)
         sys.stdout.flush()
