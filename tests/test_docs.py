@@ -36,7 +36,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_command_line_is_one_that_the_program_takes(page: Path) -> None:
     """Also in running text: `anchorwatch …` in a code span or block parses."""
     text = page.read_text()
-    lines = re.findall(r"^(?:\$ )?(?:    )?(?:\.venv/bin/)?anchorwatch (.+)$", text, re.MULTILINE)
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    lines = re.findall(r"^(?:\.venv/bin/)?anchorwatch (.+)$", blocks, re.MULTILINE)
     lines += re.findall(r"`anchorwatch ([^`]+)`", text)
     for line in lines:
         words = shlex.split(re.sub(r"\s+", " ", line.split(" #")[0]))

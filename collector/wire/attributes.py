@@ -93,7 +93,7 @@ def read_attributes(cursor: Cursor, *, as4: bool) -> Attributes:
         code = cursor.u8("attribute type")
         read_length = cursor.u16 if flags & EXTENDED else cursor.u8
         length = read_length("attribute length")
-        value = cursor.window(length, f"attribute {code}")
+        value = cursor.window(length, "attribute")
         if code in seen:
             if code in (14, 15):
                 raise WireError(f"attribute {code}", value.position, "stands twice")

@@ -18,6 +18,8 @@ LONGEST_DUMP = 120_000_000_000
 
 Fields = dict[str, Any]
 
+_LIVE, _DUMP = Provenance.LIVE.value, Provenance.DUMP.value
+
 
 class BmpSession:
     """The stream of one router from its first octet to the end of the connection.
@@ -232,32 +234,33 @@ class BmpSession:
         peer = self._peer(header, now)
         routes = bgp.read_update(body, peer.context(header))
         trailing = message is cursor and cursor.remaining
-        events = [self._route(now, header, peer, route, raw) for route in routes]
+        common = {
+            **_peer_fields(header),
+            "received": now,
+            "feed": Feed.BMP.value,
+            "router": self.router,
+            "router_address": self.router_address,
+            "epoch": peer.epoch,
+            "table": peer.table,
+            "raw": raw,
+        }
+        events = [self._route(now, header.view, peer, common, route) for route in routes]
         if trailing:  # some senders append a TLV to version 3 messages
             self.errors["trailing-octets"] += 1
         return events
 
-    def _route(self, now: int, header: PeerHeader, peer: Peer, route: Fields, raw: bytes) -> Event:
-        kind, family = route["kind"], route["family"]
-        provenance = Provenance.LIVE.value
-        if peer.is_dump(header.view, family):
-            provenance = Provenance.DUMP.value
+    def _route(self, now: int, view: str, peer: Peer, common: Fields, route: Fields) -> Event:
+        family = route["family"]
+        provenance = _LIVE
+        if peer.is_dump(view, family):
+            provenance = _DUMP
             peer.last_dumped = now
             self._due = None
-        peer.views.add(header.view)
-        if kind == Kind.END_OF_RIB:
-            peer.ended.add((header.view, family))
-        route.pop("kind")
-        return self._event(
-            now,
-            kind,
-            provenance=provenance,
-            epoch=peer.epoch,
-            table=peer.table,
-            raw=raw,
-            **_peer_fields(header),
-            **route,
-        )
+        peer.views.add(view)
+        if route["kind"] == Kind.END_OF_RIB:
+            peer.ended.add((view, family))
+        self._sequence += 1
+        return Event(sequence=self._sequence, provenance=provenance, **common, **route)
 
     def _mirroring(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         header = bmp.read_peer_header(cursor)
