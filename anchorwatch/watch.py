@@ -41,13 +41,18 @@ class Watch:
         try:
             pagers = build_pagers(settings.pagers)
             settings.state.mkdir(parents=True, exist_ok=True)
-            self._outbox = Outbox(settings.outbox, [pager.name for pager in pagers])
+            # The store comes first: its lock says whether this state is ours to touch.
             self._writer = Writer(settings.store)
-            restored = self._outbox.open_incidents()
-        except (StoreError, OutboxError, ValueError) as error:
+        except (StoreError, ValueError) as error:
             raise UserError(str(error)) from error
         except OSError as error:
             raise UserError(f"cannot use {error.filename}: {error.strerror}") from error
+        try:
+            self._outbox = Outbox(settings.outbox, [pager.name for pager in pagers])
+            restored = self._outbox.open_incidents()
+        except OutboxError as error:
+            self._writer.close()
+            raise UserError(str(error)) from error
         self._delivery = Delivery(self._outbox, pagers, on_sent=self._page_sent)
         self._engine = Engine(intent, restored=restored, on_error=_rule_failed)
         self._unrecorded: list[Incident] = []

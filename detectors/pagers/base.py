@@ -18,6 +18,7 @@ class PageError(Exception):
 
     def __init__(self, message: str, *, retry: bool) -> None:
         super().__init__(message)
+        self.message = message
         self.retry = retry
 
 
@@ -39,6 +40,9 @@ async def post(client: httpx.AsyncClient, url: str, body: Any, headers: dict[str
     """POST a JSON body. Raises PageError, which never holds a header or a token."""
     try:
         answer = await client.post(url, json=body, headers=headers)
+    except httpx.LocalProtocolError:
+        # Its text quotes the header that is at fault, and so the token: not even as a cause.
+        raise PageError(f"{url}: the request cannot be written as HTTP", retry=False) from None
     except httpx.HTTPError as error:
         detail = str(error) or type(error).__name__
         raise PageError(f"{url}: {detail}", retry=True) from error

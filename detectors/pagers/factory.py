@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from detectors.pagers.alertmanager import AlertmanagerPager
@@ -17,6 +18,12 @@ from detectors.pagers.webhook import WebhookPager
 def _http_url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError(f"{text!r} is not an http:// or https:// URL")
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{text!r} is not a URL: {error}") from error
+    if not url.host or (url.port is not None and not 0 < url.port < 65536):
+        raise ValueError(f"{text!r} names no host and port that can be connected to")
     return text
 
 
@@ -59,9 +66,10 @@ class WebhookSettings(_Settings):
                 raise ValueError(f"{self.token_file} holds no token")
             return lines[0].strip()
         if self.token_env is not None:
-            if not os.environ.get(self.token_env):
+            token = os.environ.get(self.token_env, "").strip()
+            if not token:
                 raise ValueError(f"environment variable {self.token_env} holds no token")
-            return os.environ[self.token_env]
+            return token
         return None
 
 

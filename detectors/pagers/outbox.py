@@ -47,14 +47,11 @@ class Outbox:
         self._pagers = tuple(pagers)
         with self._problems():
             self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
-            marks = ", ".join("?" * len(self._pagers))
-            self._database.execute(
-                f"DELETE FROM pages WHERE pager NOT IN ({marks})",  # noqa: S608 - marks alone
-                self._pagers,
-            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._database.close()
+                raise
 
     def record(self, incidents: Sequence[Incident]) -> None:
         """Make transitions and a page to every pager about each durable, all or none."""
@@ -68,13 +65,13 @@ class Outbox:
         """The incidents that are open, as they were last told, oldest first."""
         with self._problems():
             rows = self._database.execute("SELECT body FROM incidents").fetchall()
-        return sorted((_load(body) for (body,) in rows), key=lambda i: (i.opened, i.id))
+        return sorted((self._load(body) for (body,) in rows), key=lambda i: (i.opened, i.id))
 
     def next_page(self, pager: str) -> tuple[int, Incident] | None:
         """The page that is to be sent next, and its number."""
         with self._problems():
             row = self._database.execute(_NEXT, (pager,)).fetchone()
-        return (row[0], _load(row[1])) if row else None
+        return (row[0], self._load(row[1])) if row else None
 
     def done(self, number: int) -> None:
         """Forget a page: it was accepted, or never will be."""
@@ -90,6 +87,16 @@ class Outbox:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _prepare(self) -> None:
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+        marks = ", ".join("?" * len(self._pagers))
+        self._database.execute(
+            f"DELETE FROM pages WHERE pager NOT IN ({marks})",  # noqa: S608 - marks alone
+            self._pagers,
+        )
 
     def _record(self, incident: Incident) -> None:
         body = incident.to_json()
@@ -111,10 +118,11 @@ class Outbox:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk has SQLite roll back by itself
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     @contextmanager
     def _problems(self) -> Iterator[None]:
@@ -123,6 +131,8 @@ class Outbox:
         except sqlite3.Error as error:
             raise OutboxError(f"cannot use {self._path}: {error}") from error
 
-
-def _load(body: str) -> Incident:
-    return Incident.from_dict(msgspec.json.decode(body))
+    def _load(self, body: str) -> Incident:
+        try:
+            return Incident.from_dict(msgspec.json.decode(body))
+        except (ValueError, KeyError, TypeError) as error:  # a damaged row, or another version's
+            raise OutboxError(f"cannot use {self._path}: unreadable incident: {error}") from error

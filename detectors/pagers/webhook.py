@@ -18,6 +18,9 @@ class WebhookPager:
     repeat_every: float | None = None
 
     def __init__(self, url: str, name: str = "webhook", token: str | None = None) -> None:
+        """Raises ValueError where the token cannot stand in a header."""
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ValueError(f"the token of pager {name!r} holds characters other than ASCII text")
         self.name = name
         self._url = url
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,1 @@
+"""Grafana dashboards, and the script that builds them."""
