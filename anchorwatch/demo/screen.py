@@ -11,6 +11,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 COLOURS = {"critical": "red", "warning": "yellow", "info": "blue"}
+DIGITS = 56
+"""Hex digits of a message that fit a line of an 80 column terminal."""
 MARKS = {"open": "▲ PAGE", "updated": "△ UPDATE", "unknown": "? UNKNOWN", "resolved": "✔ RESOLVED"}
 
 
@@ -69,9 +71,9 @@ def _why(event: dict[str, Any]) -> str:
     view = event.get("view", "session")
     peer = f" from peer {event['peer']}" if "peer" in event else ""
     raw = event.get("raw", "")
-    more = "…" if len(raw) > 96 else ""  # the end of a message is what differs
+    more = "…" if len(raw) > DIGITS else ""  # the end of a message is what differs
     return (
         f"why: {event['kind']} {what}{then}\n"
         f"seen: router {event['router']}, {view}{peer}, {event['received'][11:23]} UTC\n"
-        f"raw: {more}{raw[-96:]}"
+        f"raw: {more}{raw[-DIGITS:]}"
     )

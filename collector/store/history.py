@@ -93,7 +93,8 @@ def history_rows(
 
 def history(store: EmbeddedStore, prefix: str, **between: Any) -> pd.DataFrame:
     """`history_rows` as a DataFrame."""
-    return history_rows(store, prefix, **between).to_pandas()
+    frame: pd.DataFrame = history_rows(store, prefix, **between).to_pandas()
+    return frame
 
 
 _RULES = """
@@ -155,4 +156,5 @@ def flowspec_rows(store: EmbeddedStore, at: int) -> pa.Table:
 
 def flowspec_at(store: EmbeddedStore, at: int) -> pd.DataFrame:
     """`flowspec_rows` as a DataFrame."""
-    return flowspec_rows(store, at).to_pandas()
+    frame: pd.DataFrame = flowspec_rows(store, at).to_pandas()
+    return frame
