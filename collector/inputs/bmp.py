@@ -16,7 +16,7 @@ from collector.wire.session import BmpSession
 
 log = logging.getLogger(__name__)
 
-READ_SIZE = 65_536
+READ_SIZE = 8_192
 """Octets decoded at once: a few milliseconds, so that no router makes the others wait."""
 TICK = 0.1
 """Seconds between looks at what has fallen silent."""
@@ -144,6 +144,8 @@ class BmpServer:
                     break
                 self.octets[session.router] += len(data)
                 self._deliver(session, session.feed(data, self._clock()))
+                # A read of what is already there does not let anybody else run.
+                await asyncio.sleep(0)
             reason = session.broken or reason
         except OSError as error:
             reason = f"connection lost: {error.strerror or error}"

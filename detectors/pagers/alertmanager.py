@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from typing import Any
 
 import httpx
@@ -14,15 +16,21 @@ from detectors.pagers.base import TIMEOUT, post
 DAY = 86_400_000_000_000
 REPEAT = 60.0
 RAW_DIGITS = 512
+SEVERITIES = ("info", "warning", "critical")
+_Routing = tuple[str, bool]
+"""Those labels that can change during an incident: severity and kill switch."""
 
 
 class AlertmanagerPager:
     """One alert for each incident, told by its `incident` label.
 
     Alertmanager forgets alerts when it restarts and resolves those it does not hear of, so open
-    incidents are told again every minute, with an end that is a day ahead: nothing is resolved
-    because data stopped. Severity is a label, for routing; when it changes, the alert with the old
-    severity is ended in the same request.
+    incidents are told again every minute, with an end a day after the telling: nothing is resolved
+    because data stopped. Severity and kill switch are labels, for routing, and labels are what
+    tells alerts apart; when one changes, the alert with the old ones is ended in the same request.
+    Which labels were told last is kept in memory alone, so after a restart the first telling of an
+    incident that is past `open` ends every other alert that it can have had (Alertmanager notifies
+    nobody of an end without a beginning).
     """
 
     repeat_every: float | None = REPEAT
@@ -31,26 +39,37 @@ class AlertmanagerPager:
         self.name = name
         self._url = url.rstrip("/") + "/api/v2/alerts"
         self._client = httpx.AsyncClient(timeout=TIMEOUT)
-        self._severity: dict[str, str] = {}
+        self._told: dict[str, _Routing] = {}
 
     async def send(self, incident: Incident) -> None:
         """Fire or resolve the incident's alert. Raises PageError."""
-        alerts = [_alert(incident, incident.severity, ended=incident.state == State.RESOLVED)]
-        before = self._severity.get(incident.id, incident.severity)
-        if before != incident.severity:
-            alerts.append(_alert(incident, before, ended=True))
+        routing = (incident.severity, incident.kill_switch)
+        alerts = [_alert(incident, routing, ended=incident.state == State.RESOLVED)]
+        alerts += [_alert(incident, old, ended=True) for old in self._before(incident, routing)]
         await post(self._client, self._url, alerts, {})
         if incident.state == State.RESOLVED:
-            self._severity.pop(incident.id, None)
+            self._told.pop(incident.id, None)
         else:
-            self._severity[incident.id] = incident.severity
+            self._told[incident.id] = routing
+
+    def _before(self, incident: Incident, routing: _Routing) -> list[_Routing]:
+        """The labels of alerts about the incident that may still fire, other than these."""
+        told = self._told.get(incident.id)
+        if told is not None:
+            possible = [told]
+        elif incident.state == State.OPEN:
+            possible = []
+        else:
+            possible = list(itertools.product(SEVERITIES, (False, True)))
+        return [old for old in possible if old != routing]
 
     async def close(self) -> None:
         """Give up the connections."""
         await self._client.aclose()
 
 
-def _alert(incident: Incident, severity: str, *, ended: bool) -> dict[str, Any]:
+def _alert(incident: Incident, routing: _Routing, *, ended: bool) -> dict[str, Any]:
+    severity, kill_switch = routing
     first = incident.evidence[0] if incident.evidence else None
     annotations = {
         "summary": incident.summary,
@@ -66,9 +85,9 @@ def _alert(incident: Incident, severity: str, *, ended: bool) -> dict[str, Any]:
             "key": incident.key,
             "severity": severity,
             "incident": incident.id,
-            "kill_switch": str(incident.kill_switch).lower(),
+            "kill_switch": str(kill_switch).lower(),
         },
         "annotations": annotations,
         "startsAt": rfc3339(incident.opened),
-        "endsAt": rfc3339(incident.time if ended else incident.time + DAY),
+        "endsAt": rfc3339(incident.time if ended else time.time_ns() + DAY),
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from detectors.incidents import Incident
 from detectors.pagers.base import PageError, Pager
-from detectors.pagers.outbox import Outbox
+from detectors.pagers.outbox import Outbox, OutboxError
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ class Delivery:
         """Attempts that failed, by pager and what became of the page: `retried` or `dropped`."""
         self.last_error: dict[str, str] = {}
         """Why the last attempt of a pager failed; absent once one has succeeded."""
+        self.failing_since: dict[str, float] = {}
+        """When (Unix time) a pager began to fail; absent once an attempt has succeeded."""
         self._outbox = outbox
         self._pagers = tuple(pagers)
         self._first_wait = first_wait
@@ -48,6 +50,10 @@ class Delivery:
         self._on_sent = on_sent
         self._wakers = {pager.name: asyncio.Event() for pager in pagers}
         self._tasks: list[asyncio.Task[None]] = []
+        self._settled: dict[str, int] = {}
+        """By pager, the page that was accepted or refused but is not yet struck out."""
+        self._known: dict[str, int] = {}
+        """By pager, the latest kill switch that was there at the last attempt."""
 
     @property
     def pagers(self) -> list[str]:
@@ -81,29 +87,54 @@ class Delivery:
         repeated = time.monotonic()
         while True:
             waker.clear()
-            if await self._send_pending(pager):
-                wait = self._first_wait
-                if pager.repeat_every is not None and time.monotonic() >= (
-                    repeated + pager.repeat_every
-                ):
+            try:
+                reached = await self._send_pending(pager)
+                again = repeated + (pager.repeat_every or float("inf"))
+                if reached and time.monotonic() >= again:
                     repeated = time.monotonic()
                     await self._repeat(pager)
+            except OutboxError as error:  # a full disk, say: must not end the task
+                log.error("pages to %s are held up: %s", pager.name, error)
+                self._failed(pager, str(error))
+                reached = False
+            if reached:
+                wait = self._first_wait
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pager.repeat_every):
                         await waker.wait()
             else:
                 # Jitter, so that receivers that fail together are not tried together.
-                await asyncio.sleep(wait * random.uniform(0.75, 1.0))  # noqa: S311
+                await self._pause(pager, wait * random.uniform(0.75, 1.0))  # noqa: S311
                 wait = min(2 * wait, self._longest_wait)
+
+    async def _pause(self, pager: Pager, seconds: float) -> None:
+        """Wait before trying again; only a kill switch that is new ends it early, and once."""
+        waker = self._wakers[pager.name]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._urgent(pager):
+                    waker.clear()
+                    await waker.wait()
+
+    def _urgent(self, pager: Pager) -> bool:
+        try:
+            return self._outbox.last_kill_switch(pager.name) > self._known.get(pager.name, 0)
+        except OutboxError:
+            return False
 
     async def _send_pending(self, pager: Pager) -> bool:
         """Send all that is pending; False where the receiver must be tried again later."""
+        self._known[pager.name] = self._outbox.last_kill_switch(pager.name)
+        if pager.name in self._settled:
+            self._strike_out(pager)
+            self._succeeded(pager)  # what failed was the file, which takes this now
         while (page := self._outbox.next_page(pager.name)) is not None:
             number, incident = page
+            self._known[pager.name] = self._outbox.last_kill_switch(pager.name)
             try:
-                await pager.send(incident)
+                await self._attempt(pager, incident)
             except PageError as error:
-                self.last_error[pager.name] = str(error)
+                self._failed(pager, error.message)
                 if error.retry:
                     self.failed[pager.name, "retried"] += 1
                     log.warning("page to %s failed, trying again: %s", pager.name, error)
@@ -111,20 +142,45 @@ class Delivery:
                 self.failed[pager.name, "dropped"] += 1
                 log.error("page to %s refused, incident %s: %s", pager.name, incident.id, error)
             else:
-                self.last_error.pop(pager.name, None)
+                self._succeeded(pager)
                 self.sent[pager.name] += 1
                 if self._on_sent is not None:
                     self._on_sent(pager.name, incident)
-            self._outbox.done(number)
+            self._settled[pager.name] = number
+            self._strike_out(pager)
         return True
+
+    def _strike_out(self, pager: Pager) -> None:
+        """Forget what was settled; where the file refuses, later, without sending it twice."""
+        self._outbox.done(self._settled[pager.name])
+        del self._settled[pager.name]
 
     async def _repeat(self, pager: Pager) -> None:
         """Tell a receiver that forgets of what is open; the next round makes good a failure."""
         for incident in self._outbox.open_incidents():
             try:
-                await pager.send(incident)
+                await self._attempt(pager, incident)
             except PageError as error:
-                self.last_error[pager.name] = str(error)
+                self._failed(pager, error.message)
                 log.warning("cannot repeat incident %s to %s: %s", incident.id, pager.name, error)
                 return
+        self._succeeded(pager)
+
+    def _failed(self, pager: Pager, message: str) -> None:
+        self.last_error[pager.name] = message
+        self.failing_since.setdefault(pager.name, time.time())
+
+    def _succeeded(self, pager: Pager) -> None:
         self.last_error.pop(pager.name, None)
+        self.failing_since.pop(pager.name, None)
+
+    async def _attempt(self, pager: Pager, incident: Incident) -> None:
+        """Send. Raises PageError whatever goes wrong, so that a fault in a pager ends no task."""
+        try:
+            await pager.send(incident)
+        except PageError:
+            raise
+        except Exception as error:
+            if pager.name not in self.last_error:  # the traceback once, not at every attempt
+                log.exception("fault in pager %s, incident %s", pager.name, incident.id)
+            raise PageError(f"fault in the pager: {type(error).__name__}", retry=True) from error

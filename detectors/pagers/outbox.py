@@ -21,14 +21,16 @@ CREATE TABLE IF NOT EXISTS pages (
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS pages_of_pager ON pages (pager, number);
+CREATE INDEX IF NOT EXISTS pages_of_incident ON pages (pager, incident, number);
+CREATE INDEX IF NOT EXISTS kill_switches ON pages (pager, number) WHERE kill_switch = 1;
 """
 _NEXT = """
-SELECT number, body FROM pages AS page WHERE pager = ? AND NOT EXISTS (
-    SELECT 1 FROM pages AS earlier WHERE earlier.pager = page.pager
-    AND earlier.incident = page.incident AND earlier.number < page.number
-) ORDER BY kill_switch DESC, number LIMIT 1
+SELECT number, body FROM pages WHERE pager = :pager AND incident = coalesce(
+    (SELECT incident FROM pages WHERE pager = :pager AND kill_switch = 1 ORDER BY number LIMIT 1),
+    (SELECT incident FROM pages WHERE pager = :pager ORDER BY number LIMIT 1)
+) ORDER BY number LIMIT 1
 """
-"""A kill switch goes first, but no transition before an earlier one of the same incident."""
+"""A kill switch goes first, preceded only by earlier transitions of the same incident."""
 
 
 class OutboxError(Exception):
@@ -70,8 +72,14 @@ class Outbox:
     def next_page(self, pager: str) -> tuple[int, Incident] | None:
         """The page that is to be sent next, and its number."""
         with self._problems():
-            row = self._database.execute(_NEXT, (pager,)).fetchone()
+            row = self._database.execute(_NEXT, {"pager": pager}).fetchone()
         return (row[0], self._load(row[1])) if row else None
+
+    def last_kill_switch(self, pager: str) -> int:
+        """The number of the latest page about a kill switch that is still to be sent, or 0."""
+        query = "SELECT coalesce(max(number), 0) FROM pages WHERE pager = ? AND kill_switch = 1"
+        with self._problems():
+            return int(self._database.execute(query, (pager,)).fetchone()[0])
 
     def done(self, number: int) -> None:
         """Forget a page: it was accepted, or never will be."""

@@ -21,6 +21,8 @@ import pytest
 
 from detectors.pagers.alertmanager import AlertmanagerPager
 from detectors.pagers.base import PageError
+from detectors.pagers.delivery import Delivery
+from detectors.pagers.outbox import Outbox
 from detectors.pagers.webhook import WebhookPager
 from tests.unit.pagers.test_outbox import incident
 
@@ -127,6 +129,23 @@ def test_a_changed_severity_replaces_the_alert(alertmanager: Alertmanager) -> No
     assert [a["labels"]["severity"] for a in alertmanager.alerts()] == ["critical"]
 
 
+@pytest.mark.parametrize("end", ["updated", "resolved"])
+def test_labels_that_changed_across_our_restart_leave_no_alert_behind(
+    alertmanager: Alertmanager, end: str
+) -> None:
+    tell(alertmanager.url, fresh(severity="warning"))
+    tell(alertmanager.url, fresh(end, details={"kill_switch": True}))  # a new pager, no memory
+    labels = [alert["labels"] for alert in alertmanager.alerts()]
+    found = [(each["severity"], each["kill_switch"]) for each in labels]
+    assert found == ([("critical", "true")] if end == "updated" else [])
+
+
+def test_an_incident_without_news_for_days_keeps_firing(alertmanager: Alertmanager) -> None:
+    days = 3 * 86_400 * 10**9
+    tell(alertmanager.url, fresh(opened=now() - days, time=now() - days))
+    assert len(alertmanager.alerts()) == 1
+
+
 def test_unknown_keeps_firing_and_says_so(alertmanager: Alertmanager) -> None:
     tell(alertmanager.url, fresh(), fresh("unknown"))
     (alert,) = alertmanager.alerts()
@@ -143,6 +162,40 @@ def test_an_alertmanager_that_restarted_hears_again(alertmanager: Alertmanager) 
     assert alertmanager.alerts() == []
     tell(alertmanager.url, fresh())
     assert len(alertmanager.alerts()) == 1
+
+
+def test_open_incidents_come_back_by_themselves_after_a_restart(
+    alertmanager: Alertmanager, tmp_path: Path
+) -> None:
+    pager = AlertmanagerPager(alertmanager.url)
+    pager.repeat_every = 0.2
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                if await asyncio.to_thread(condition):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def run() -> None:
+        outbox = Outbox(tmp_path / "outbox", [pager.name])
+        delivery = Delivery(outbox, [pager], first_wait=0.05, longest_wait=0.2)
+        delivery.start()
+        outbox.record([fresh()])
+        delivery.wake()
+        await until(lambda: len(alertmanager.alerts()) == 1)
+        await asyncio.to_thread(alertmanager.kill)
+        await until(lambda: pager.name in delivery.last_error)
+        await asyncio.to_thread(alertmanager.start)
+        await until(lambda: len(alertmanager.alerts()) == 1)
+        await until(lambda: pager.name not in delivery.last_error)
+        outbox.record([fresh("resolved")])
+        delivery.wake()
+        await until(lambda: not alertmanager.alerts())
+        await delivery.stop()
+        outbox.close()
+
+    asyncio.run(run())
 
 
 def served(statuses: list[int], act: Callable[[str], None]) -> list[tuple[dict[str, str], Any]]:
@@ -199,3 +252,38 @@ def test_a_webhooks_refusal_says_whether_to_try_again(status: int, retry: bool) 
         assert "secret" not in str(caught.value)
 
     served([status], act)
+
+
+def test_a_webhook_that_fails_at_first_gets_everything_in_order(tmp_path: Path) -> None:
+    def act(url: str) -> None:
+        async def run() -> None:
+            outbox = Outbox(tmp_path / "outbox", ["webhook"])
+            outbox.record([incident("a"), incident("b"), incident("a", "resolved", time=11)])
+            delivery = Delivery(outbox, [WebhookPager(url)], first_wait=0.01)
+            delivery.start()
+            async with asyncio.timeout(20):
+                while True:
+                    if not outbox.pending("webhook"):
+                        break
+                    await asyncio.sleep(0.01)
+            await delivery.stop()
+            outbox.close()
+            assert delivery.failed == {("webhook", "retried"): 3}
+
+        asyncio.run(run())
+
+    got = served([500, 503, 429], act)
+    keys = [{k.lower(): v for k, v in headers.items()}["idempotency-key"] for headers, _ in got]
+    assert keys == ["a-open-10"] * 4 + ["b-open-10", "a-resolved-11"]
+    assert [(body["id"], body["state"]) for _, body in got[3:]] == [
+        ("a", "open"),
+        ("b", "open"),
+        ("a", "resolved"),
+    ]
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "s\u00e9cret"])
+def test_a_token_that_cannot_stand_in_a_header_is_refused_and_not_told(token: str) -> None:
+    with pytest.raises(ValueError, match="the token of pager 'webhook'") as caught:
+        WebhookPager("http://127.0.0.1:9/", token=token)
+    assert token not in str(caught.value)

@@ -69,7 +69,7 @@ def test_a_kill_switch_goes_first_but_no_incident_out_of_order(tmp_path: Path) -
     outbox = Outbox(tmp_path / "outbox", ["p"])
     outbox.record([incident("a"), incident("b")])
     outbox.record([incident("k", kill=True), incident("b", "updated", kill=True)])
-    assert drain(outbox) == [("k", "open"), ("a", "open"), ("b", "open"), ("b", "updated")]
+    assert drain(outbox) == [("k", "open"), ("b", "open"), ("b", "updated"), ("a", "open")]
     outbox.close()
 
 
@@ -119,6 +119,36 @@ def test_a_file_that_is_no_outbox_is_one_sentence(tmp_path: Path, content: bytes
         Outbox(path, ["p"])
     with pytest.raises(OutboxError, match="unable to open database file"):
         Outbox(tmp_path / "none" / "outbox", ["p"])
+
+
+def test_a_full_disk_is_told_loses_nothing_and_is_got_over(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    outbox = Outbox(path, ["p"])
+    outbox.record([incident("a")])
+    limit_pages(outbox, 1)
+    many = [incident(f"b{number}") for number in range(300)]
+    for _ in range(2):
+        with pytest.raises(OutboxError, match=f"^cannot use {path}: database or disk is full$"):
+            outbox.record(many)
+    assert outbox.pending("p") == 1
+    limit_pages(outbox, 1_000_000)
+    outbox.record(many)
+    assert outbox.pending("p") == 301
+    outbox.close()
+
+
+def limit_pages(outbox: Outbox, pages: int) -> None:
+    """Have the file be full: SQLite takes a limit below its size to mean its size."""
+    outbox._database.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_a_row_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox", ["p"])
+    outbox.record([incident("a")])
+    outbox._database.execute("UPDATE incidents SET body = '{}'")
+    with pytest.raises(OutboxError, match=r"cannot use .*/outbox: unreadable incident"):
+        outbox.open_incidents()
+    outbox.close()
 
 
 class Receiver:
