@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from collector.event import Event
-from detectors.base import Rule
+from detectors.base import Rule, Status, Verdict
 from detectors.incidents import Incident, Incidents
 from detectors.intent import Intent
 from detectors.routes import Cause, Change, Routes
 from detectors.rules import discover
+
+_RETIRED = Verdict(status=Status.FINE, summary="The detector that opened this is no longer there.")
 
 OnError = Callable[[str, Exception], None]
 
@@ -45,7 +47,7 @@ class Engine:
         self._now = 0
         self._due: list[tuple[int, str, str]] = []
         self._next: dict[tuple[str, str], int] = {}
-        incidents = [incident for incident in restored if incident.detector in self._by_name]
+        incidents = list(restored)
         self._incidents = Incidents(incidents)
         for incident in incidents:
             self._restore(incident)
@@ -98,11 +100,13 @@ class Engine:
         return transitions
 
     def _restore(self, incident: Incident) -> None:
-        rule = self._by_name[incident.detector]
+        self._plan(incident.detector, incident.key, incident.time)
+        rule = self._by_name.get(incident.detector)
+        if rule is None:
+            return
         for event in incident.evidence:
             self._routes.restore(event)
         rule.restore(incident.key, incident.details, incident.time)
-        self._plan(rule.name, incident.key, incident.time)
 
     def _plan(self, name: str, key: str, due: int) -> None:
         self._next[name, key] = due
@@ -116,9 +120,9 @@ class Engine:
             return []
 
     def _judge(self, name: str, key: str, at: int) -> list[Incident]:
-        rule = self._by_name[name]
+        rule = self._by_name.get(name)
         try:
-            verdict = rule.judge(key, self._routes, at)
+            verdict = rule.judge(key, self._routes, at) if rule is not None else _RETIRED
         except Exception as error:  # noqa: BLE001 - one faulty rule must not stop the watch
             self._fault(name, error)
             return []

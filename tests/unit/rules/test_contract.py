@@ -184,6 +184,15 @@ def ids(engine: Engine) -> dict[tuple[str, str], str]:
     return {(i.detector, i.key): i.id for i in engine.open_incidents}
 
 
+def test_an_incident_of_a_detector_that_is_gone_resolves(intent: Intent) -> None:
+    engine = Engine(intent)
+    event = route(Kind.ANNOUNCE, "r1", PEERS["new-pe2"], KILL_SWITCH, START, Provenance.LIVE)
+    (opened,) = engine.process(event)
+    old = msgspec.structs.replace(opened, detector="retired")
+    (resolved,) = Engine(intent, restored=[old]).advance(START + HOUR)
+    assert (resolved.id, resolved.state) == (opened.id, State.RESOLVED)
+
+
 class Faulty(Rule):
     """A rule with a bug."""
 
