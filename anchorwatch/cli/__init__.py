@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 
 from anchorwatch import __version__
 from anchorwatch.errors import UserError
@@ -18,15 +19,15 @@ from anchorwatch.errors import UserError
 COMMANDS = ("run", "demo", "decode", "replay", "check", "history", "flowspec", "version")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole grammar of the command line."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The grammar of these commands; only their modules are imported."""
     parser = argparse.ArgumentParser(
         prog="anchorwatch",
         description="The watch over BGP services that move or are announced from many places.",
     )
     parser.add_argument("--version", action="version", version=f"anchorwatch {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in names:
         module = importlib.import_module(f"anchorwatch.cli.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.configure(command)
@@ -47,7 +48,10 @@ def with_moments(words: list[str]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; print what went wrong as one sentence, never as a traceback."""
-    args = build_parser().parse_args(with_moments(sys.argv[1:] if argv is None else argv))
+    words = with_moments(sys.argv[1:] if argv is None else argv)
+    # Most commands need no database: what one does not need is not loaded.
+    known = [word for word in words[:1] if word in COMMANDS]
+    args = build_parser(known or COMMANDS).parse_args(words)
     try:
         status: int = args.run(args)
         sys.stdout.flush()
