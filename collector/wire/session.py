@@ -15,6 +15,8 @@ from collector.wire.peers import Peer
 MAX_MESSAGE = 1 << 20
 QUIET = 2_000_000_000
 LONGEST_DUMP = 120_000_000_000
+GENERIC_NAMES = frozenset({"GoBGP"})
+"""What a sender calls itself until somebody names it: two routers of that name are not one."""
 
 Fields = dict[str, Any]
 
@@ -174,8 +176,9 @@ class BmpSession:
 
     def _initiation(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         information = bmp.read_initiation(cursor)
-        if not self._named and information.get("sys_name"):
-            self.router = information["sys_name"]
+        name = information.get("sys_name")
+        if name and not self._named and name not in GENERIC_NAMES:
+            self.router = name
         fields = {"information": information, "raw": raw, "epoch": self._up_since}
         return [self._event(now, Kind.FEED_UP.value, **fields)]
 

@@ -71,6 +71,11 @@ def test_a_name_from_the_settings_goes_before_the_routers_own() -> None:
     assert made.feed(initiation("localhost"), NOW)[0].router == "rr1"
 
 
+def test_a_name_that_every_such_sender_has_is_no_name() -> None:
+    made = BmpSession("10.0.0.254")
+    assert made.feed(initiation("GoBGP"), NOW)[0].router == "10.0.0.254"
+
+
 def test_routes_are_dump_until_end_of_rib_and_news_after() -> None:
     _, events = session(initiation(), peer_up(), ROUTE, END, ROUTE)
     assert [e.provenance for e in events[2:]] == ["dump", "dump", "live"]
