@@ -102,7 +102,10 @@ class Incidents:
         if verdict.status is Status.UNKNOWN:
             if known is None or known.state == State.UNKNOWN:
                 return None
-            return self._keep(msgspec.structs.replace(known, state=State.UNKNOWN, time=at))
+            summary = f"Not seen now, so neither better nor worse is known: {known.summary}"
+            return self._keep(
+                msgspec.structs.replace(known, state=State.UNKNOWN, time=at, summary=summary)
+            )
         if known is None:
             opening = verdict.evidence[0] if verdict.evidence else None
             return self._keep(
