@@ -27,6 +27,7 @@ from collector.event import parse_rfc3339, rfc3339
 from collector.inputs.files import capture_streams
 
 START_SECONDS = 30
+END_SECONDS = 15
 
 CHAPTERS = {
     "steady": "The steady state",
@@ -79,7 +80,11 @@ class Show:
         finally:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT)
-            await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), END_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
     async def _ready(self, process: asyncio.subprocess.Process, web: int) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import weakref
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -36,16 +38,22 @@ class EmbeddedStore:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if not os.access(path, os.W_OK):
-                raise StoreError(f"the store at {path} is not writable")
-            self._session: Any = chdb_session.Session(str(path))  # type: ignore[no-untyped-call]
-            self.query("SELECT 1")
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            session: Any = chdb_session.Session(str(path))  # type: ignore[no-untyped-call]
+            self._session = session
+            # A process that ends with an open session hangs now and then, so it is closed then.
+            self._close = weakref.finalize(self, session.close)
+            session.query("SELECT 1")
+            if create:
+                (path / OWNER).write_text(str(os.getpid()))
+                self._migrate()
         except OSError as error:
             raise StoreError(f"cannot open a store at {path}: {error.strerror}") from error
         except RuntimeError as error:
             raise StoreError(self._opening_failed(str(error))) from error
-        if create:
-            (path / OWNER).write_text(str(os.getpid()))
-            self._migrate()
+        except StoreError:
+            self.close()
+            raise
 
     def _opening_failed(self, message: str) -> str:
         owner = _owner(self.path)
@@ -93,7 +101,7 @@ class EmbeddedStore:
 
     def close(self) -> None:
         """Give the session back; the folder's lock goes with the last one."""
-        self._session.close()
+        self._close()
 
     def _migrate(self) -> None:
         """Bring the schema up to date: numbered files, each applied once, in order."""
