@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import Histogram
@@ -18,7 +20,7 @@ from collector.store.writer import Writer
 from detectors.engine import Engine
 from detectors.incidents import Incident
 from detectors.pagers.delivery import Delivery
-from detectors.pagers.outbox import Outbox
+from detectors.pagers.outbox import Outbox, OutboxError
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -80,7 +82,7 @@ def _of_server(server: BmpServer) -> Iterator[Metric]:
     yield _counter(
         "anchorwatch_bmp_messages", "BMP messages read.", ["router", "type"], server.messages
     )
-    yield _counter("anchorwatch_bmp_octets", "Octets read.", ["router"], server.octets)
+    yield _counter("anchorwatch_bmp_bytes", "Bytes of BMP read.", ["router"], server.octets)
     yield _counter(
         "anchorwatch_bmp_refused", "Connections turned away.", ["reason"], server.refused
     )
@@ -134,9 +136,20 @@ def _of_pages(outbox: Outbox, delivery: Delivery) -> Iterator[Metric]:
     pending = GaugeMetricFamily(
         "anchorwatch_pages_pending", "Pages that are still to be sent.", labels=["pager"]
     )
+    failing = GaugeMetricFamily(
+        "anchorwatch_pager_failing_seconds",
+        "How long a receiver has not taken pages; 0 while it does.",
+        labels=["pager"],
+    )
+    now = time.time()
     for name in delivery.pagers:
-        pending.add_metric([name], outbox.pending(name))
+        since = delivery.failing_since.get(name, now)
+        failing.add_metric([name], max(0.0, now - since))
+        # A file that cannot be read must not take the other metrics with it.
+        with suppress(OutboxError):
+            pending.add_metric([name], outbox.pending(name))
     yield pending
+    yield failing
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -22,6 +22,10 @@ from starlette.routing import Route
 
 from anchorwatch.errors import UserError
 
+BACKLOG = 128
+GRACE = 2
+"""Seconds for answers that are under way when the server stops."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -57,9 +61,12 @@ def create_app(
     async def authorise(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        given = request.headers.get("authorization", "").encode()
+        # Headers are read as Latin-1, so this gives the octets that came (a token may be UTF-8).
+        given = request.headers.get("authorization", "").encode("latin-1")
         if token is not None and not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            return PlainTextResponse("a bearer token is needed\n", status_code=401)
+            return PlainTextResponse(
+                "a bearer token is needed\n", 401, headers={"WWW-Authenticate": "Bearer"}
+            )
         return await call_next(request)
 
     return Starlette(
@@ -91,13 +98,21 @@ class WebServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            # Bound twice is no error, listened on twice is: find out here, not when serving.
+            self._socket.listen(BACKLOG)
         except OSError as error:
             self._socket.close()
             raise UserError(
                 f"cannot serve the web pages on {host} port {port}: {error.strerror}"
             ) from error
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE,  # a client that does not read must not hold a stop up
+        )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 

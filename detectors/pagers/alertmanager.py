@@ -35,8 +35,11 @@ class AlertmanagerPager:
 
     repeat_every: float | None = REPEAT
 
-    def __init__(self, url: str, name: str = "alertmanager") -> None:
+    def __init__(
+        self, url: str, name: str = "alertmanager", generator_url: str | None = None
+    ) -> None:
         self.name = name
+        self._link = {"generatorURL": generator_url} if generator_url else {}
         self._url = url.rstrip("/") + "/api/v2/alerts"
         self._client = httpx.AsyncClient(timeout=TIMEOUT)
         self._told: dict[str, _Routing] = {}
@@ -46,7 +49,7 @@ class AlertmanagerPager:
         routing = (incident.severity, incident.kill_switch)
         alerts = [_alert(incident, routing, ended=incident.state == State.RESOLVED)]
         alerts += [_alert(incident, old, ended=True) for old in self._before(incident, routing)]
-        await post(self._client, self._url, alerts, {})
+        await post(self._client, self._url, [{**alert, **self._link} for alert in alerts], {})
         if incident.state == State.RESOLVED:
             self._told.pop(incident.id, None)
         else:

@@ -37,17 +37,22 @@ class Pager(Protocol):
 
 
 async def post(client: httpx.AsyncClient, url: str, body: Any, headers: dict[str, str]) -> None:
-    """POST a JSON body. Raises PageError, which never holds a header or a token."""
+    """POST a JSON body. Raises PageError, which never holds a header or a token.
+
+    Of the URL it holds only who is asked: names, paths and queries of webhooks are secrets often.
+    """
+    asked = httpx.URL(url)
+    where = f"{asked.scheme}://{asked.netloc.decode()}"
     try:
         answer = await client.post(url, json=body, headers=headers)
     except httpx.LocalProtocolError:
         # Its text quotes the header that is at fault, and so the token: not even as a cause.
-        raise PageError(f"{url}: the request cannot be written as HTTP", retry=False) from None
+        raise PageError(f"{where}: the request cannot be written as HTTP", retry=False) from None
     except httpx.HTTPError as error:
         detail = str(error) or type(error).__name__
-        raise PageError(f"{url}: {detail}", retry=True) from error
+        raise PageError(f"{where}: {detail}", retry=True) from error
     if answer.is_success:
         return
     retry = answer.status_code >= 500 or answer.status_code in TRY_AGAIN
     words = answer.text.strip()[:200]
-    raise PageError(f"{url}: status {answer.status_code} {words}".rstrip(), retry=retry)
+    raise PageError(f"{where}: status {answer.status_code} {words}".rstrip(), retry=retry)

@@ -16,6 +16,9 @@ from detectors.pagers.outbox import Outbox, OutboxError
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 15.0
+"""Seconds for a whole attempt. A pager's own time-outs may begin again with every octet."""
+
 OnSent = Callable[[str, Incident], None]
 
 
@@ -71,10 +74,13 @@ class Delivery:
 
     async def stop(self, grace: float = 2.0) -> None:
         """Let what can be sent go out for `grace` seconds, then stop; the rest stays recorded."""
-        for _ in range(int(grace / 0.02)):
-            if not any(self._outbox.pending(n) and n not in self.last_error for n in self.pagers):
-                break
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(OutboxError):  # what cannot be read need not be waited for
+            for _ in range(int(grace / 0.02)):
+                if not any(
+                    self._outbox.pending(n) and n not in self.last_error for n in self.pagers
+                ):
+                    break
+                await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -92,7 +98,7 @@ class Delivery:
                 again = repeated + (pager.repeat_every or float("inf"))
                 if reached and time.monotonic() >= again:
                     repeated = time.monotonic()
-                    await self._repeat(pager)
+                    reached = await self._repeat(pager)
             except OutboxError as error:  # a full disk, say: must not end the task
                 log.error("pages to %s are held up: %s", pager.name, error)
                 self._failed(pager, str(error))
@@ -155,16 +161,36 @@ class Delivery:
         self._outbox.done(self._settled[pager.name])
         del self._settled[pager.name]
 
-    async def _repeat(self, pager: Pager) -> None:
-        """Tell a receiver that forgets of what is open; the next round makes good a failure."""
-        for incident in self._outbox.open_incidents():
+    async def _repeat(self, pager: Pager) -> bool:
+        """Tell a receiver that forgets of what is open; False where it must be tried again later.
+
+        News goes before repetition, so that a long list or a slow receiver delays no page.
+        """
+        refused: str | None = None
+        told: set[str] = set()
+        waiting = self._outbox.open_incidents()
+        while waiting:
+            if self._outbox.pending(pager.name):
+                if not await self._send_pending(pager):
+                    return False
+                # Read again: to tell of what has just resolved would open it anew.
+                waiting = [i for i in self._outbox.open_incidents() if i.id not in told]
+                continue
+            incident = waiting.pop(0)
+            told.add(incident.id)
             try:
                 await self._attempt(pager, incident)
             except PageError as error:
                 self._failed(pager, error.message)
                 log.warning("cannot repeat incident %s to %s: %s", incident.id, pager.name, error)
-                return
-        self._succeeded(pager)
+                if error.retry:
+                    return True  # all of them again in the next round
+                refused = error.message  # this one only; the others must be heard
+        if refused is None:
+            self._succeeded(pager)
+        else:
+            self._failed(pager, refused)
+        return True
 
     def _failed(self, pager: Pager, message: str) -> None:
         self.last_error[pager.name] = message
@@ -177,9 +203,12 @@ class Delivery:
     async def _attempt(self, pager: Pager, incident: Incident) -> None:
         """Send. Raises PageError whatever goes wrong, so that a fault in a pager ends no task."""
         try:
-            await pager.send(incident)
+            async with asyncio.timeout(PATIENCE):
+                await pager.send(incident)
         except PageError:
             raise
+        except TimeoutError as error:
+            raise PageError(f"no answer in {PATIENCE:g} s", retry=True) from error
         except Exception as error:
             if pager.name not in self.last_error:  # the traceback once, not at every attempt
                 log.exception("fault in pager %s, incident %s", pager.name, incident.id)

@@ -40,6 +40,8 @@ class AlertmanagerSettings(_Settings):
     url: Url
     """Its base URL, without `/api/v2`."""
     name: str = "alertmanager"
+    generator_url: Url | None = None
+    """Where people look further: the link "Source" that Alertmanager shows with each alert."""
 
 
 class WebhookSettings(_Settings):
@@ -51,6 +53,8 @@ class WebhookSettings(_Settings):
     """File whose first line is sent as a bearer token."""
     token_env: str | None = None
     """Environment variable that holds the token instead."""
+    signing_key_file: Path | None = None
+    """File whose first line is the key that bodies are signed with."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -61,16 +65,24 @@ class WebhookSettings(_Settings):
     def token(self) -> str | None:
         """The token, read now. Raises OSError or ValueError where it cannot be had."""
         if self.token_file is not None:
-            lines = self.token_file.read_text().splitlines()
-            if not lines or not lines[0].strip():
-                raise ValueError(f"{self.token_file} holds no token")
-            return lines[0].strip()
+            return _first_line(self.token_file, "token")
         if self.token_env is not None:
             token = os.environ.get(self.token_env, "").strip()
             if not token:
                 raise ValueError(f"environment variable {self.token_env} holds no token")
             return token
         return None
+
+    def signing_key(self) -> str | None:
+        """The key, read now. Raises OSError or ValueError where it cannot be had."""
+        return _first_line(self.signing_key_file, "key") if self.signing_key_file else None
+
+
+def _first_line(path: Path, what: str) -> str:
+    lines = path.read_text().splitlines()
+    if not lines or not lines[0].strip():
+        raise ValueError(f"{path} holds no {what}")
+    return lines[0].strip()
 
 
 class PagerSettings(_Settings):
@@ -88,9 +100,11 @@ class PagerSettings(_Settings):
     def build(self) -> Pager:
         """The pager. Raises OSError or ValueError where its secret cannot be had."""
         if self.alertmanager is not None:
-            return AlertmanagerPager(self.alertmanager.url, self.alertmanager.name)
+            alerts = self.alertmanager
+            return AlertmanagerPager(alerts.url, alerts.name, alerts.generator_url)
         assert self.webhook is not None  # noqa: S101 - exactly one is given
-        return WebhookPager(self.webhook.url, self.webhook.name, self.webhook.token())
+        hook = self.webhook
+        return WebhookPager(hook.url, hook.name, hook.token(), hook.signing_key())
 
 
 def build_pagers(settings: Sequence[PagerSettings]) -> list[Pager]:

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Generator
+
 import httpx
 
 from detectors.incidents import Incident
 from detectors.pagers.base import TIMEOUT, post
 
 
+class _Signed(httpx.Auth):
+    """Signs the very octets that go out, so that a receiver can tell who sent them."""
+
+    requires_request_body = True
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the signature."""
+        digest = hmac.new(self._key, request.content, hashlib.sha256).hexdigest()
+        request.headers["X-Anchorwatch-Signature"] = f"sha256={digest}"
+        yield request
+
+
 class WebhookPager:
     """One POST for each transition.
 
     `Idempotency-Key` is the same for every attempt at the same transition, so that a receiver can
-    tell a page that it has had before.
+    tell a page that it has had before. With a signing key, `X-Anchorwatch-Signature` is
+    `sha256=` and the HMAC-SHA256 of the body in hex.
     """
 
     repeat_every: float | None = None
 
-    def __init__(self, url: str, name: str = "webhook", token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str = "webhook",
+        token: str | None = None,
+        signing_key: str | None = None,
+    ) -> None:
         """Raises ValueError where the token cannot stand in a header."""
         if token is not None and not (token.isascii() and token.isprintable()):
             raise ValueError(f"the token of pager {name!r} holds characters other than ASCII text")
         self.name = name
         self._url = url
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.AsyncClient(timeout=TIMEOUT)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT, auth=_Signed(signing_key) if signing_key else None
+        )
 
     async def send(self, incident: Incident) -> None:
         """Send the incident's JSON object. Raises PageError."""
