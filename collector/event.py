@@ -131,8 +131,12 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     rd: str | None = None
     prefix: str | None = None
     """Canonical text with length, host bits cleared: `192.0.2.50/32`."""
+    nlri: str | None = None
+    """A destination that is no prefix: an EVPN route as text, another family's octets as `0x…`."""
     path_id: int | None = None
     labels: tuple[int, ...] = ()
+    path_status: tuple[str, ...] = ()
+    """What the router does with the path, where it says so (BMP path marking): `best`, `backup`."""
     next_hop: str | None = None
     as_path: str | None = None
     """AS numbers separated by blanks; AS_SETs in braces: `65001 {65002,65003}`."""
@@ -156,7 +160,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     rule: str | None = None
     """A Flowspec rule as text in canonical order: `destination 192.0.2.50/32 protocol =6`."""
     components: dict[str, str] | None = None
-    """The rule's components by name (RFC 8955 section 4.2.2), in wire order."""
+    """The parts of a rule (RFC 8955 section 4.2.2) or of an EVPN route by name, in wire order."""
     actions: tuple[dict[str, Any], ...] = ()
     """What the rule does; each has `action` and that action's values."""
 

@@ -83,17 +83,19 @@ class _FaultError(Exception):
 def read_attributes(cursor: Cursor, *, as4: bool) -> Attributes:
     """All path attributes of the window; `as4` says whether AS numbers have four octets.
 
-    Raises WireError where the attributes cannot be told apart, or an MP attribute is broken:
-    then nobody knows which routes are meant (RFC 7606 section 3, items j and k).
+    Attributes that run past their end make the routes that are known withdrawals (RFC 7606
+    section 4). Raises WireError where an MP attribute is broken: then nobody knows which routes
+    are meant (section 3, items j and k; section 5.3).
     """
     found = Attributes()
     seen: set[int] = set()
     while cursor.remaining:
-        flags = cursor.u8("attribute flags")
-        code = cursor.u8("attribute type")
-        read_length = cursor.u16 if flags & EXTENDED else cursor.u8
-        length = read_length("attribute length")
-        value = cursor.window(length, "attribute")
+        try:
+            flags, code, value = _next_attribute(cursor)
+        except WireError as error:
+            cursor.rest()
+            found.treat_as_withdraw = found.treat_as_withdraw or str(error)
+            break
         if code in seen:
             if code in (14, 15):
                 raise WireError(f"attribute {code}", value.position, "stands twice")
@@ -105,6 +107,15 @@ def read_attributes(cursor: Cursor, *, as4: bool) -> Attributes:
     return found
 
 
+def _next_attribute(cursor: Cursor) -> tuple[int, int, Cursor]:
+    """Flags, type and value of the next attribute."""
+    flags = cursor.u8("attribute flags")
+    code = cursor.u8("attribute type")
+    read_length = cursor.u16 if flags & EXTENDED else cursor.u8
+    length = read_length("attribute length")
+    return flags, code, cursor.window(length, "attribute")
+
+
 def _read_one(found: Attributes, code: int, flags: int, value: Cursor, *, as4: bool) -> None:
     read = _READERS.get(code)
     if read is None:
@@ -113,8 +124,9 @@ def _read_one(found: Attributes, code: int, flags: int, value: Cursor, *, as4: b
         found.values["unknown_attributes"] = (*found.values.get("unknown_attributes", ()), unknown)
         return
     name = _NAMES[code]
-    expected = _FLAGS.get(code)
-    if expected is not None and flags & (OPTIONAL | TRANSITIVE) != expected:
+    if flags & (OPTIONAL | TRANSITIVE) != _FLAGS[code]:
+        # RFC 7606 section 3, item c, would withdraw the routes; the router that speaks to us holds
+        # them all the same, and routers that keep such routes exist.
         found.warnings.append(f"attribute-flags: {name} 0x{flags:02x}")
     if code in (14, 15):
         read(found, value, as4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,29 +9,20 @@ from collector.event import Kind
 from collector.wire.addresses import ipv4
 from collector.wire.attributes import Attributes, read_attributes
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.destinations import FLOWSPEC, FLOWSPEC_VPN, Context, read_destinations
 from collector.wire.families import family_name
-from collector.wire.flowspec import read_rules
-from collector.wire.nlri import BITS, read_prefixes
 
 MARKER = b"\xff" * 16
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, ROUTE_REFRESH = 1, 2, 3, 4, 5
 HEADER = 19
 LARGEST = 65_535
 """Extended messages (RFC 8654) are always accepted: the router has accepted them already."""
+LARGEST_EXPANSION = 16 << 20
+"""Routes times octets of attributes of one UPDATE. Real ones stay below a million; one of 64 KiB
+can be made to say a gibibyte."""
 
 Fields = dict[str, Any]
 """Some of the fields of an `Event`, by name."""
-
-FLOWSPEC, FLOWSPEC_VPN, UNICAST = 133, 134, 1
-
-
-@dataclass(slots=True)
-class Context:
-    """What was negotiated, as far as it changes how an UPDATE is read."""
-
-    as4: bool = True
-    add_path: frozenset[tuple[int, int]] = frozenset()
-    """(AFI, SAFI) of the families whose NLRI has path ids."""
 
 
 @dataclass(slots=True)
@@ -77,9 +67,17 @@ def read_open(body: Cursor) -> Open:
         kind = parameters.u8("parameter type")
         size = parameters.u16("parameter length") if extended else parameters.u8("parameter length")
         value = parameters.window(size, "parameter")
-        while kind == 2 and value.remaining:
-            code = value.u8("capability code")
-            _capability(found, code, value.window(value.u8("capability length"), "capability"))
+        if kind == 2:
+            read_capabilities(value, found)
+    return found
+
+
+def read_capabilities(cursor: Cursor, found: Open | None = None) -> Open:
+    """Capabilities (RFC 5492) into the OPEN that they belong to, or into an empty one."""
+    found = found or Open(0, 0, "")
+    while cursor.remaining:
+        code = cursor.u8("capability code")
+        _capability(found, code, cursor.window(cursor.u8("capability length"), "capability"))
     return found
 
 
@@ -161,6 +159,7 @@ def read_update(body: Cursor, context: Context) -> list[Fields]:
     withdrawn = body.window(body.u16("withdrawn routes length"), "withdrawn routes")
     attributes_window = body.window(body.u16("path attributes length"), "path attributes")
     has_attributes = bool(attributes_window.remaining)
+    size = attributes_window.remaining
     attributes = read_attributes(attributes_window, as4=context.as4)
     empty = not withdrawn.remaining and not body.remaining
     if empty and not has_attributes:
@@ -174,6 +173,7 @@ def read_update(body: Cursor, context: Context) -> list[Fields]:
         routes += _withdrawals(withdrawn, 1, 1, context)
     if unreach and unreach.nlri.remaining:
         routes += _withdrawals(unreach.nlri, unreach.afi, unreach.safi, context)
+    _check_mandatory(attributes, in_body=bool(body.remaining))
     if attributes.reach:
         reach = attributes.reach
         routes += _announcements(
@@ -182,12 +182,34 @@ def read_update(body: Cursor, context: Context) -> list[Fields]:
     if body.remaining:
         next_hop = attributes.values.get("next_hop")
         routes += _announcements(body, (1, 1), attributes, next_hop, context)
+    if len(routes) * size > LARGEST_EXPANSION:
+        problem = f"{len(routes)} routes with {size} octets of attributes each"
+        raise WireError("update", body.position, f"{problem} are more than are believed")
+    if attributes.treat_as_withdraw and not routes:
+        # Whatever it was about stands behind the fault.
+        raise WireError("path attributes", body.position, attributes.treat_as_withdraw)
     return routes
+
+
+def _check_mandatory(attributes: Attributes, *, in_body: bool) -> None:
+    """Name the well-known attributes that are not there.
+
+    RFC 7606 section 3, item d, would withdraw the routes, but GoBGP's Loc-RIB holds its own routes
+    without AS_PATH, and a route that a router holds must be seen.
+    """
+    wanted = ["origin", "as_path"] if in_body or attributes.reach else []
+    if in_body:
+        wanted.append("next_hop")
+    attributes.warnings += [
+        f"attribute-missing: {name.replace('_', ' ')}"
+        for name in wanted
+        if name not in attributes.values
+    ]
 
 
 def _withdrawals(nlri: Cursor, afi: int, safi: int, context: Context) -> list[Fields]:
     kind = {"kind": Kind.WITHDRAW.value}
-    return [{**kind, **route} for route in _nlri(nlri, afi, safi, context)]
+    return [{**kind, **route} for route in read_destinations(nlri, afi, safi, context)]
 
 
 def _announcements(
@@ -197,7 +219,7 @@ def _announcements(
     next_hop: str | None,
     context: Context,
 ) -> list[Fields]:
-    routes = _nlri(nlri, *family, context)
+    routes = read_destinations(nlri, *family, context)
     if attributes.treat_as_withdraw:
         reason = f"treat-as-withdraw: {attributes.treat_as_withdraw}"
         warning = ("treat-as-withdraw",)
@@ -217,80 +239,3 @@ def _announcements(
             for route in routes
         ]
     return [{**common, **route} for route in routes]
-
-
-def _nlri(nlri: Cursor, afi: int, safi: int, context: Context) -> list[Fields]:
-    """The destinations of a family, as fields; a family without a decoder is one such thing."""
-    read = _reader(afi, safi)
-    family: Fields = {"family": family_name(afi, safi)}
-    if read is None:
-        nlri.rest()
-        return [{**family, "warnings": ("family-not-decoded",)}]
-    negotiated = (afi, safi) in context.add_path
-    start = nlri.position
-    routes, error = _attempt(read, nlri, afi, negotiated)
-    if error is not None:
-        # Senders do not always do what they negotiated; only an exact parse is believed.
-        nlri.position = start
-        other, failed = _attempt(read, nlri, afi, not negotiated)
-        if failed is None:
-            odd = ("add-path-not-as-negotiated",)
-            return [{**family, **r, "warnings": r.get("warnings", ()) + odd} for r in other]
-        if not routes:
-            raise error
-        nlri.rest()
-    return [{**family, **route} for route in routes]
-
-
-def _attempt(
-    read: Reader,
-    nlri: Cursor,
-    afi: int,
-    add_path: bool,
-) -> tuple[list[Fields], WireError | None]:
-    """What is read this way, and what speaks against it."""
-    try:
-        routes = list(read(nlri, afi, add_path))
-    except WireError as error:
-        return [], error
-    if any("undecodable" in (route.get("components") or ()) for route in routes):
-        return routes, WireError("flowspec", nlri.position, "a rule cannot be decoded")
-    return routes, None
-
-
-Reader = Callable[[Cursor, int, bool], Iterable[Fields]]
-
-
-def _reader(afi: int, safi: int) -> Reader | None:
-    if afi not in BITS:
-        return None
-    return {UNICAST: _unicast, FLOWSPEC: _flowspec, FLOWSPEC_VPN: _flowspec_vpn}.get(safi)
-
-
-def _unicast(nlri: Cursor, afi: int, add_path: bool) -> Iterable[Fields]:
-    if not add_path:
-        return [{"prefix": text} for text, _ in read_prefixes(nlri, afi, add_path=False)]
-    found = read_prefixes(nlri, afi, add_path=True)
-    return [{"prefix": text, "path_id": path_id} for text, path_id in found]
-
-
-def _flowspec(nlri: Cursor, afi: int, add_path: bool) -> Iterable[Fields]:
-    return _rules(nlri, afi, add_path, vpn=False)
-
-
-def _flowspec_vpn(nlri: Cursor, afi: int, add_path: bool) -> Iterable[Fields]:
-    return _rules(nlri, afi, add_path, vpn=True)
-
-
-def _rules(nlri: Cursor, afi: int, add_path: bool, *, vpn: bool) -> list[Fields]:
-    rules = read_rules(nlri, afi, vpn=vpn, add_path=add_path)
-    return [
-        {
-            "rule": rule.text,
-            "components": rule.components,
-            "rd": rule.rd,
-            "path_id": rule.path_id,
-            "warnings": rule.warnings,
-        }
-        for rule in rules
-    ]

@@ -26,7 +26,8 @@ NAMES = (
 
 LOC_RIB_PEER = 3
 IPV6, POST_POLICY, TWO_OCTET_AS, ADJ_RIB_OUT = 0x80, 0x40, 0x20, 0x10
-TABLE_NAME = 3
+TABLE_NAME, ADMIN_LABEL = 3, 4
+"""TLVs of a Peer Up (RFC 9069 section 5.3, RFC 9736 section 3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,14 @@ def read_peer_up(cursor: Cursor) -> PeerUp:
         "hold_time": min(sent.hold_time, received.hold_time),
         "families": [family for family in received.families if family in sent.families],
         "capabilities": received.capabilities,
+        "sent_capabilities": sent.capabilities,
     }
     words = [text for kind, text in texts if kind == 0]
     if words:
         information["text"] = " ".join(words)
+    labels = [text for kind, text in texts if kind == ADMIN_LABEL]
+    if labels:
+        information["admin_labels"] = labels
     table = next((text for kind, text in texts if kind == TABLE_NAME), None)
     return PeerUp(sent, received, table, information)
 
@@ -178,49 +183,16 @@ def read_peer_down(cursor: Cursor) -> str:
     if reason == 2:
         event = cursor.u16("fsm event") if cursor.remaining >= 2 else 0
         return f"local, without notification, FSM event {event}"
+    if reason == 6:
+        tables = [text for kind, text in read_tlvs(cursor) if kind == TABLE_NAME]
+        return " ".join(["local system closed", *(f"table {table}" for table in tables)])
     return _PEER_DOWN.get(reason, f"reason {reason}")
 
 
 _PEER_DOWN = {
     4: "remote, without notification",
     5: "no longer monitored",
-    6: "local system closed, TLV data follows",
 }
-
-STATISTIC_NAMES = {
-    0: "rejected_by_policy",
-    1: "duplicate_announcements",
-    2: "duplicate_withdraws",
-    3: "cluster_list_loop",
-    4: "as_path_loop",
-    5: "originator_id_loop",
-    6: "as_confed_loop",
-    7: "adj_rib_in_routes",
-    8: "loc_rib_routes",
-    9: "adj_rib_in_routes_by_family",
-    10: "loc_rib_routes_by_family",
-    11: "treated_as_withdraw_updates",
-    12: "treated_as_withdraw_prefixes",
-    13: "duplicate_updates",
-    14: "adj_rib_out_pre_routes",
-    15: "adj_rib_out_post_routes",
-    16: "adj_rib_out_pre_routes_by_family",
-    17: "adj_rib_out_post_routes_by_family",
-}
-"""By statistics type (RFC 7854 section 4.8, RFC 8671 section 6.2)."""
-
-
-def read_statistics(cursor: Cursor) -> dict[str, int]:
-    """Counters and gauges by name; those of one family have its numbers behind the name."""
-    found: dict[str, int] = {}
-    for _ in range(cursor.u32("statistics count")):
-        kind, length = cursor.u16("statistics type"), cursor.u16("statistics length")
-        value = cursor.window(length, "statistics value")
-        name = STATISTIC_NAMES.get(kind, f"type_{kind}")
-        if length == 11:
-            name += f" {value.u16('afi')}/{value.u8('safi')}"
-        found[name] = int.from_bytes(value.rest())
-    return found
 
 
 def read_mirrored(cursor: Cursor) -> tuple[list[Cursor], list[str]]:
@@ -238,19 +210,5 @@ def read_mirrored(cursor: Cursor) -> tuple[list[Cursor], list[str]]:
     return messages, codes
 
 
-_MIRRORING = {0: "errored PDU", 1: "messages lost"}
-
-
-def find_update_tlv(cursor: Cursor) -> Cursor:
-    """The BGP message of a version 4 Route Monitoring message (draft-ietf-grow-bmp-tlv).
-
-    The drafts have numbered its TLV differently; the marker says which one it is.
-    """
-    while cursor.remaining:
-        cursor.u16("tlv type")
-        length = cursor.u16("tlv length")
-        cursor.u16("tlv index")
-        value = cursor.window(length, "tlv")
-        if value.data[value.position : value.position + 16] == b"\xff" * 16:
-            return value
-    raise WireError("tlv", cursor.position, "no BGP message among the TLVs")
+MESSAGES_LOST = "messages lost"
+_MIRRORING = {0: "errored PDU", 1: MESSAGES_LOST}

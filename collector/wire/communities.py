@@ -38,27 +38,45 @@ def _target(kind: int, value: bytes) -> str:
     if kind == 1:
         return f"{ipv4(value[:4])}:{int.from_bytes(value[4:])}"
     if kind == 2:
-        return f"{int.from_bytes(value[:4])}:{int.from_bytes(value[4:])}"
+        number = int.from_bytes(value[:4])
+        mark = "L" if number <= 0xFFFF else ""
+        return f"{number}{mark}:{int.from_bytes(value[4:])}"
     return f"{int.from_bytes(value[:2])}:{int.from_bytes(value[2:])}"
 
 
 _SUBTYPES = {2: "rt", 3: "soo"}
+_TWO_PARTS = {2: "rt", 3: "soo", 5: "ospf-domain", 7: "ospf-router", 9: "as-specific", 10: "vpn-id"}
+"""Low types of two-part values (IANA, the transitive two-octet AS, IPv4 and four-octet AS ones)."""
+_OPAQUE: dict[tuple[int, int], tuple[str, int, int]] = {
+    (0x03, 0x0B): ("color", 4, 8),
+    (0x03, 0x0C): ("encapsulation", 6, 8),
+    (0x06, 0x00): ("mac-mobility", 4, 8),
+    (0x06, 0x01): ("esi-label", 5, 8),
+    (0x43, 0x00): ("validation-state", 7, 8),
+}
+"""Communities that are one number: by both types, the name and which octets hold the number."""
+_MACS = {0x02: "es-import", 0x03: "router-mac"}
+"""EVPN communities that are a MAC address (RFC 7432 section 7.6, RFC 9135 section 8.1)."""
 
 
 def ext_community(data: bytes) -> str:
-    """An extended community (RFC 4360) as text; one without a name is `0x` and sixteen digits."""
+    """An extended community (RFC 4360) as text; one without a name is `0x` and sixteen digits.
+
+    A four-octet AS below 65536 has an L behind it, which tells it from a two-octet one.
+    """
     high, low = data[0], data[1]
     kind = high & 0x3F  # without the IANA and transitive bits
     value = data[2:]
-    if kind in (0, 1, 2) and not high & 0x80 and low in _SUBTYPES:
-        return f"{_SUBTYPES[low]}:{_target(kind, value)}"
+    if kind in (0, 1, 2) and not high & 0x80 and low in _TWO_PARTS:
+        return f"{_TWO_PARTS[low]}:{_target(kind, value)}"
     if kind == 0 and low == 4:
         bandwidth = struct.unpack("!f", value[2:])[0]
         return f"link-bandwidth:{int.from_bytes(value[:2])}:{bandwidth:g}"
-    if high == 3 and low == 11:
-        return f"color:{int.from_bytes(value[2:])}"
-    if high == 3 and low == 12:
-        return f"encapsulation:{int.from_bytes(value[4:])}"
+    if (high, low) in _OPAQUE:
+        name, start, end = _OPAQUE[high, low]
+        return f"{name}:{int.from_bytes(data[start:end])}"
+    if high == 6 and low in _MACS:
+        return f"{_MACS[low]}:{value.hex(':')}"
     return f"0x{data.hex()}"
 
 
@@ -130,7 +148,23 @@ def _redirect_ipv4(data: bytes, _: str | None) -> list[Action]:
     return _to_next_hop(ipv4(data[2:6]), bool(data[7] & 1))
 
 
+def _redirect_to_indirection_id(data: bytes, _: str | None) -> list[Action]:
+    identifier = int.from_bytes(data[4:])
+    action: Action = {"action": "redirect-to-indirection-id", "id": identifier, "type": data[3]}
+    return [action | {"copy": bool(data[2] & 1)}]
+
+
+def _interface_set(data: bytes, _: str | None) -> list[Action]:
+    group = int.from_bytes(data[6:])
+    action: Action = {"action": "interface-set", "as": int.from_bytes(data[2:6])}
+    action["group"] = group & 0x3FFF
+    return [action | {"output": bool(group & 0x8000), "input": bool(group & 0x4000)}]
+
+
 _ACTIONS = {
+    0x0900: _redirect_to_indirection_id,  # draft-ietf-idr-flowspec-path-redirect
+    0x0702: _interface_set,  # draft-ietf-idr-flowspec-interfaceset
+    0x4702: _interface_set,
     0x8006: _traffic_rate_bytes,
     0x800C: _traffic_rate_packets,
     0x8007: _traffic_action,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from collector.event import View
-from collector.wire.bgp import Context
 from collector.wire.bmp import PeerHeader, PeerUp, direction
+from collector.wire.destinations import Context
 
 SEND, RECEIVE = 2, 1
 """Bits of an ADD-PATH mode (RFC 7911 section 4)."""

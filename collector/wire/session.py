@@ -9,8 +9,10 @@ from typing import Any
 from collector.event import Event, Feed, Kind, Provenance
 from collector.wire import bgp, bmp
 from collector.wire.bmp import PeerHeader
+from collector.wire.bmp4 import Monitored, read_monitored
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.peers import Peer
+from collector.wire.statistics import read_statistics
 
 MAX_MESSAGE = 1 << 20
 QUIET = 2_000_000_000
@@ -224,19 +226,24 @@ class BmpSession:
 
     def _statistics(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         header = bmp.read_peer_header(cursor)
-        statistics = bmp.read_statistics(cursor)
+        statistics = read_statistics(cursor)
         fields = _peer_fields(header)
         return [self._event(now, Kind.STATS.value, **fields, statistics=statistics, raw=raw)]
 
     def _route_monitoring(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         header = bmp.read_peer_header(cursor)
-        message = bmp.find_update_tlv(cursor) if raw[0] == 4 else cursor
-        kind, body = bgp.read_message(message)
+        marked = read_monitored(cursor) if raw[0] == 4 else None
+        kind, body = bgp.read_message(marked.message if marked else cursor)
         if kind != bgp.UPDATE:
             raise WireError("bgp type", body.position, f"{kind} in Route Monitoring")
         peer = self._peer(header, now)
-        routes = bgp.read_update(body, peer.context(header))
-        trailing = message is cursor and cursor.remaining
+        context = peer.context(header)
+        if marked and marked.add_path is not None:
+            context.add_path = frozenset(marked.add_path)
+        routes = bgp.read_update(body, context)
+        if marked:
+            _mark(routes, marked)
+        trailing = not marked and cursor.remaining
         common = {
             **_peer_fields(header),
             "received": now,
@@ -244,7 +251,7 @@ class BmpSession:
             "router": self.router,
             "router_address": self.router_address,
             "epoch": peer.epoch,
-            "table": peer.table,
+            "table": (marked and marked.table) or peer.table,
             "raw": raw,
         }
         events = [self._route(now, header.view, peer, common, route) for route in routes]
@@ -271,6 +278,10 @@ class BmpSession:
         for code in codes:
             self.errors[f"mirror-{code}".replace(" ", "-").lower()] += 1
         events: list[Event] = []
+        who = _peer_fields(header)
+        if bmp.MESSAGES_LOST in codes:
+            reason = "route-mirroring: the router lost messages that it should have mirrored"
+            events.append(self._undecodable(now, reason, raw, who))
         known = self._peers.get(header.key) or Peer(header, self._up_since or now, now)
         for message in messages:
             kind, body = bgp.read_message(message)
@@ -285,7 +296,7 @@ class BmpSession:
                         provenance=Provenance.MIRROR.value,
                         epoch=known.epoch,
                         raw=raw,
-                        **_peer_fields(header),
+                        **who,
                         **route,
                     )
                 )
@@ -346,6 +357,14 @@ class BmpSession:
                 )
             )
         return events
+
+
+def _mark(routes: list[Fields], marked: Monitored) -> None:
+    """Give each route what the TLVs of version 4 say of it."""
+    for index, route in enumerate(routes, 1):
+        status = marked.path_status.get(index, ()) + marked.path_status.get(0, ())
+        if status:
+            route["path_status"] = status
 
 
 def _peer_fields(header: PeerHeader) -> Fields:
