@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv6Address
 
+MAPPED = bytes(10) + b"\xff\xff"
+"""Before an IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2)."""
+
 
 def ipv4(data: bytes) -> str:
     """Four octets as dotted text."""
@@ -14,7 +17,9 @@ def ipv4(data: bytes) -> str:
 
 @lru_cache(maxsize=65_536)
 def ipv6(data: bytes) -> str:
-    """Sixteen octets as text (RFC 5952)."""
+    """Sixteen octets as text (RFC 5952), IPv4 mapped ones dotted (section 5)."""
+    if data[:12] == MAPPED:
+        return f"::ffff:{ipv4(data[12:])}"
     return str(IPv6Address(data))
 
 

@@ -83,10 +83,9 @@ class BmpSession:
         start = 0
         while len(self._buffer) - start >= bmp.HEADER:
             length = int.from_bytes(self._buffer[start + 1 : start + 5])
-            self._check_frame(self._buffer[start], length)
-            if self.broken is not None:
-                raw = bytes(self._buffer[start : start + 64])
-                events.append(self._undecodable(now, self.broken, raw, {}))
+            broken = self._check_frame(self._buffer[start], length)
+            if broken is not None:
+                events.append(self._break(broken, bytes(self._buffer[start : start + 64]), now))
                 start = len(self._buffer)
                 break
             if len(self._buffer) - start < length:
@@ -121,13 +120,19 @@ class BmpSession:
 
     # Frames
 
-    def _check_frame(self, version: int, length: int) -> None:
+    def _check_frame(self, version: int, length: int) -> str | None:
         if version not in bmp.VERSIONS:
-            self.broken = f"BMP version {version} at the start of a message"
             self.errors["version"] += 1
-        elif not bmp.HEADER <= length <= self._max_message:
-            self.broken = f"BMP message length {length} is not {bmp.HEADER} to {self._max_message}"
+            return f"BMP version {version} at the start of a message"
+        if not bmp.HEADER <= length <= self._max_message:
             self.errors["length"] += 1
+            return f"BMP message length {length} is not {bmp.HEADER} to {self._max_message}"
+        return None
+
+    def _break(self, reason: str, raw: bytes, now: int) -> Event:
+        """The stream cannot be read any further."""
+        self.broken = reason
+        return self._undecodable(now, reason, raw, {})
 
     def _message(self, raw: bytes, now: int) -> list[Event]:
         kind = raw[5]

@@ -1,0 +1,188 @@
+"""A BMP session whose tables never become Python objects.
+
+What somebody watches, and all that is no plain route, is decoded by `collector.wire` as ever. The
+other routes go from octets to ClickHouse blocks in the native decoder, in the same order and with
+the same sequence numbers. Where the native decoder was not built, everything is decoded in Python.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+
+from collector import native
+from collector.event import Event, Kind
+from collector.native import Block, Core, Stop
+from collector.wire import bmp
+from collector.wire.cursor import Cursor, WireError
+from collector.wire.peers import Peer
+from collector.wire.session import BmpSession
+
+DAY = 86_400_000_000_000
+"""A block is of one day, as the tables are partitioned by it."""
+MAX_ROWS = 200_000
+MAX_OCTETS = 64 << 20
+
+Sink = Callable[[Block], None]
+"""Takes a block, and releases it when it is done with."""
+
+
+class WideSession(BmpSession):
+    """The stream of one router: its watched events, and blocks of all other routes."""
+
+    def __init__(
+        self,
+        router_address: str,
+        sink: Sink,
+        *,
+        name: str | None = None,
+        watched: Iterable[str] = (),
+        max_rows: int = MAX_ROWS,
+        max_octets: int = MAX_OCTETS,
+    ) -> None:
+        """Read what comes from `router_address`; whole blocks go to `sink`.
+
+        Routes of `watched` prefixes, of more-specific and of less-specific ones become events. A
+        block has at most about `max_rows` rows or `max_octets` octets; `flush` hands out a smaller.
+        """
+        super().__init__(router_address, name=name)
+        self.counted: Counter[str] = Counter()
+        """Routes in blocks by kind of event, since somebody last cleared it."""
+        self._sink = sink
+        self._tail = b""
+        self._day = 0
+        self._keys: defaultdict[tuple[str, str | None, str | None], set[bytes]] = defaultdict(set)
+        """Headers that the native decoder was told of, by peer."""
+        self._core: Core | None = None
+        if native.library() is not None:
+            self._core = Core(max_rows=max_rows, max_octets=max_octets)
+            self._core.watch(watched)
+
+    def feed(self, data: bytes | memoryview, now: int) -> list[Event]:
+        """Take in octets that were read at `now` (ns); the events that somebody must see."""
+        core = self._core
+        if core is None:
+            return super().feed(bytes(data), now)
+        if now // DAY != self._day:
+            self.flush()
+            self._day = now // DAY
+        events = self.tick(now)
+        if self.broken is not None:
+            return events
+        whole = self._tail + data if self._tail else bytes(data)
+        address, length, at = native.address_of(whole), len(whole), 0
+        while True:
+            stop, read, rows = core.decode(address + at, length - at, now, self._sequence)
+            at += read
+            self._sequence += rows
+            if stop == Stop.MORE:
+                break
+            if stop == Stop.FULL:
+                self.flush()
+            elif stop == Stop.DECLINED:
+                size = int.from_bytes(whole[at + 1 : at + 5])
+                events += self._declined(core, whole[at : at + size], now)
+                at += size
+            else:
+                size = int.from_bytes(whole[at + 1 : at + 5])
+                reason = self._check_frame(whole[at], size) or "the stream cannot be framed"
+                events.append(self._break(reason, whole[at : at + 64], now))
+                at = length
+                break
+        self._tail = whole[at:]
+        self._count(core)
+        return events
+
+    def tick(self, now: int) -> list[Event]:
+        """The end-of-RIBs that `now` (ns) makes due, each as of its own moment."""
+        if self._core is not None and (self._due is None or self._due <= now):
+            self._note_dumps(self._core)
+        events = super().tick(now)
+        if events and self._core is not None:
+            for key in [key for key, peer in self._peers.items() if peer.complete]:
+                self._forget(self._core, key)
+        return events
+
+    def close(self, now: int, reason: str) -> list[Event]:
+        """The connection ended at `now` (ns); what waits is flushed."""
+        self._buffer += self._tail
+        self._tail = b""
+        events = super().close(now, reason)
+        self.flush()
+        return events
+
+    def flush(self) -> None:
+        """Hand out the routes that wait, if any."""
+        if self._core is not None and self._core.pending:
+            self._sink(self._core.take())
+
+    # The native decoder's copy of what is known about the peers
+
+    def _declined(self, core: Core, raw: bytes, now: int) -> list[Event]:
+        """Decode one message in Python; tell the native decoder what it could not know."""
+        events = self._message(raw, now)
+        kind = raw[5]
+        if kind in (bmp.INITIATION, bmp.TERMINATION):
+            for key in list(self._keys):
+                self._forget(core, key)
+        elif kind in (bmp.PEER_UP, bmp.PEER_DOWN, bmp.ROUTE_MONITORING):
+            try:
+                header = bmp.read_peer_header(Cursor(raw, bmp.HEADER))
+            except WireError:
+                return events
+            if kind != bmp.ROUTE_MONITORING or _ends_table(events):
+                self._forget(core, header.key)
+            elif header.key in self._peers:
+                self._tell(core, raw[bmp.HEADER : bmp.HEADER + native.KEY], header)
+        return events
+
+    def _tell(self, core: Core, octets: bytes, header: bmp.PeerHeader) -> None:
+        if octets in self._keys[header.key]:
+            return
+        peer = self._peers[header.key]
+        context = peer.context(header)
+        add_path = _bits(numbers in context.add_path for numbers in native.FAMILY_NUMBERS)
+        dumping = _bits(peer.is_dump(header.view, family) for family in native.FAMILIES)
+        names = (
+            *(self.router, self.router_address, header.peer or "", header.bgp_id),
+            *(header.rd or "", header.view, peer.table or ""),
+        )
+        core.add_peer(octets, peer.epoch, (context.as4, add_path, dumping), names)
+        self._keys[header.key].add(octets)
+
+    def _forget(self, core: Core, key: tuple[str, str | None, str | None]) -> None:
+        peer = self._peers.get(key)
+        for octets in self._keys.pop(key, ()):
+            if peer is not None:
+                self._note_dump(core, peer, octets)
+            core.forget(octets)
+
+    def _note_dumps(self, core: Core) -> None:
+        for key, headers in self._keys.items():
+            peer = self._peers.get(key)
+            if peer is not None and not peer.complete:
+                for octets in headers:
+                    self._note_dump(core, peer, octets)
+
+    def _note_dump(self, core: Core, peer: Peer, octets: bytes) -> None:
+        last = core.last_dumped(octets)
+        if last > peer.last_dumped:
+            peer.last_dumped = last
+            self._due = None
+
+    def _count(self, core: Core) -> None:
+        counts = core.counts()
+        if counts["messages"]:
+            self.messages["route-monitoring"] += counts["messages"]
+            self.counted[Kind.ANNOUNCE.value] += counts["announced"]
+            self.counted[Kind.WITHDRAW.value] += counts["withdrawn"]
+        if counts["trailing"]:
+            self.errors["trailing-octets"] += counts["trailing"]
+
+
+def _ends_table(events: list[Event]) -> bool:
+    return any(event.kind == Kind.END_OF_RIB for event in events)
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    return sum(flag << bit for bit, flag in enumerate(flags))

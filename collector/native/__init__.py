@@ -1,0 +1,234 @@
+"""The native decoder, where it was built: BMP to ClickHouse Native blocks, called with ctypes.
+
+`collector.wire` is the reference and reads everything; this reads what tables are made of, the
+unicast, labelled and VPN routes of Route Monitoring, and declines the rest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable
+from ctypes import POINTER, Structure, byref, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64
+from ctypes import c_void_p as pointer
+from enum import IntEnum
+from functools import cache
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).with_name("libanchorwatch_native.so")
+VERSION = 1
+"""Of the interface, as `native/src/abi.rs` has it."""
+WITHOUT = "ANCHORWATCH_DECODER"
+"""Environment variable: `python` keeps the native decoder from being used."""
+
+KEY = 34
+"""Octets of a per-peer header that say whose it is (RFC 7854 section 4.2)."""
+FAMILIES = (
+    *("ipv4-unicast", "ipv6-unicast", "ipv4-labelled-unicast", "ipv6-labelled-unicast"),
+    *("l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"),
+)
+"""Families that it reads, by their bit in a mask."""
+FAMILY_NUMBERS = ((1, 1), (2, 1), (1, 4), (2, 4), (1, 128), (2, 128))
+"""The same as (AFI, SAFI)."""
+
+
+class NativeError(RuntimeError):
+    """A fault in the native decoder: always a defect, never the network's doing."""
+
+
+class Stop(IntEnum):
+    """Why decoding stopped."""
+
+    FAULT = -1
+    MORE = 0
+    DECLINED = 1
+    FULL = 2
+    BROKEN = 3
+
+
+class _Taken(Structure):
+    _fields_ = (
+        ("octets", pointer),
+        ("length", c_size_t),
+        ("names", pointer),
+        ("names_length", c_size_t),
+        ("rows", c_size_t),
+    )
+
+
+class _Counted(Structure):
+    _fields_ = tuple(
+        (name, c_uint64) for name in ("messages", "announced", "withdrawn", "trailing")
+    )
+
+
+_SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "aw_version": (c_uint32, ()),
+    "aw_new": (pointer, (c_size_t, c_size_t)),
+    "aw_free": (None, (pointer,)),
+    "aw_watch": (c_int, (pointer, ctypes.c_char_p, c_size_t)),
+    "aw_peer": (
+        c_int,
+        (
+            *(pointer, ctypes.c_char_p, c_int64),
+            *(c_uint8, c_uint8, c_uint8, ctypes.c_char_p, c_size_t),
+        ),
+    ),
+    "aw_forget": (c_int, (pointer, ctypes.c_char_p)),
+    "aw_last_dumped": (c_int64, (pointer, ctypes.c_char_p)),
+    "aw_decode": (
+        c_int,
+        (pointer, pointer, c_size_t, c_int64, c_uint64, POINTER(c_size_t), POINTER(c_size_t)),
+    ),
+    "aw_pending": (c_size_t, (pointer,)),
+    "aw_counts": (None, (pointer, POINTER(_Counted))),
+    "aw_take": (pointer, (pointer, POINTER(_Taken))),
+    "aw_release": (None, (pointer,)),
+    "aw_count_frames": (c_size_t, (pointer, c_size_t)),
+}
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The library, or None where it was not built, does not fit or is not wanted."""
+    if os.environ.get(WITHOUT) == "python":
+        return None
+    try:
+        found = ctypes.CDLL(str(LIBRARY))
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(found, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError):
+        return None
+    return found if found.aw_version() == VERSION else None
+
+
+def decoder_name() -> str:
+    """Which decoder this program uses: `native` or `python`."""
+    return "python" if library() is None else "native"
+
+
+def address_of(data: bytes) -> int:
+    """Where the octets are, for as long as they live."""
+    return ctypes.cast(data, pointer).value or 0
+
+
+class Block:
+    """Rows of the table `routes` in ClickHouse's Native format, in memory of the decoder."""
+
+    __slots__ = ("_library", "_place", "columns", "rows", "view")
+
+    def __init__(self, found: ctypes.CDLL, place: int, taken: _Taken) -> None:
+        """Look at a block that was taken; `release` gives it back."""
+        self._library = found
+        self._place: int | None = place
+        self.rows: int = taken.rows
+        names = ctypes.string_at(taken.names, taken.names_length).decode()
+        self.columns = tuple(names.split())
+        """Names of the columns that it has; the table's defaults stand for the others."""
+        octets = (ctypes.c_char * taken.length).from_address(taken.octets)
+        self.view = memoryview(octets).cast("B")
+        """The octets; not to be used after `release`."""
+
+    def release(self) -> None:
+        """Give the memory back; from any thread, and more than once if need be."""
+        place, self._place = self._place, None
+        if place is not None:
+            self.view = memoryview(b"")
+            self._library.aw_release(place)
+
+    def __del__(self) -> None:
+        self.release()
+
+
+class Core:
+    """One native decoder: that of one session, used by one thread at a time."""
+
+    def __init__(self, *, max_rows: int, max_octets: int) -> None:
+        """Make one that is full from so many rows, or about so many octets, on."""
+        found = library()
+        if found is None:
+            raise NativeError("the native decoder is not there")
+        self._library = found
+        self._core: int | None = found.aw_new(max_rows, max_octets)
+        self._read, self._rows = c_size_t(), c_size_t()
+
+    def __del__(self) -> None:
+        core, self._core = getattr(self, "_core", None), None
+        if core:
+            self._library.aw_free(core)
+
+    def watch(self, prefixes: Iterable[str]) -> None:
+        """Decline messages with routes that cover, or are covered by, any of these prefixes."""
+        data = bytearray()
+        for text in prefixes:
+            network = ip_network(text)
+            mapped = network.version == 4
+            octets = network.network_address.packed
+            data += (b"\0" * 10 + b"\xff\xff" + octets) if mapped else octets
+            data.append(network.prefixlen + (96 if mapped else 0))
+        self._check(self._library.aw_watch(self._core, bytes(data), len(data)))
+
+    def add_peer(
+        self, key: bytes, epoch: int, flags: tuple[bool, int, int], names: tuple[str, ...]
+    ) -> None:
+        """Say how to read the messages behind a per-peer header that begins with `key`.
+
+        `flags`: whether AS numbers have four octets, and as bits of `FAMILIES` those with path ids
+        and those whose initial table is still to be completed. `names`: router, its address, peer,
+        BGP identifier, peer distinguisher, view, table.
+        """
+        texts = "\0".join(name.replace("\0", "") for name in names).encode()
+        self._check(self._library.aw_peer(self._core, key, epoch, *flags, texts, len(texts)))
+
+    def forget(self, key: bytes) -> None:
+        """Decline the messages behind this header until something is said of it again."""
+        self._check(self._library.aw_forget(self._core, key))
+
+    def last_dumped(self, key: bytes) -> int:
+        """When a route of this peer's initial table last came, ns; 0 where none did."""
+        return int(self._library.aw_last_dumped(self._core, key))
+
+    def decode(
+        self, address: int, length: int, received: int, sequence: int
+    ) -> tuple[Stop, int, int]:
+        """Read messages: why it stopped, the octets read, and the rows made of them."""
+        status = self._library.aw_decode(
+            *(self._core, address, length, received, sequence),
+            *(byref(self._read), byref(self._rows)),
+        )
+        self._check(status)
+        return Stop(status), self._read.value, self._rows.value
+
+    @property
+    def pending(self) -> int:
+        """Rows that wait to be taken."""
+        return int(self._library.aw_pending(self._core))
+
+    def counts(self) -> dict[str, int]:
+        """Messages, routes announced and withdrawn, and trailing octets since the last call."""
+        counted = _Counted()
+        self._library.aw_counts(self._core, byref(counted))
+        return {name: getattr(counted, name) for name, _ in _Counted._fields_}
+
+    def take(self) -> Block:
+        """The rows that wait, as a block."""
+        taken = _Taken()
+        place = self._library.aw_take(self._core, byref(taken))
+        if not place:
+            raise NativeError("the native decoder failed to write a block")
+        return Block(self._library, place, taken)
+
+    def _check(self, status: int) -> None:
+        if status == Stop.FAULT:
+            raise NativeError("the native decoder failed")
+
+
+def count_frames(data: bytes) -> int:
+    """Whole BMP messages in the data, looking at their headers alone: a floor for benchmarks."""
+    found = library()
+    if found is None:
+        raise NativeError("the native decoder is not there")
+    return int(found.aw_count_frames(address_of(data), len(data)))

@@ -1,0 +1,252 @@
+//! The C ABI, for ctypes: the only unsafe code. A panic becomes an error code.
+
+use crate::decoder::{count_frames, Decoder, Stop};
+use crate::output::Output;
+use crate::peers::{Key, KEY, NAMES};
+use crate::watch::Watch;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Mutex};
+
+/// Raised with every change of a signature or of a meaning.
+const VERSION: u32 = 1;
+const FAULT: i32 = -1;
+
+/// Memory of blocks that were given back, to be used again.
+type Spare = Arc<Mutex<Vec<(Output, Vec<u8>)>>>;
+
+pub struct Core {
+    decoder: Decoder,
+    spare: Spare,
+}
+
+/// A block that Python looks at until it gives it back.
+pub struct Block {
+    octets: Output,
+    names: Vec<u8>,
+    home: Spare,
+}
+
+#[repr(C)]
+pub struct Taken {
+    octets: *const u8,
+    length: usize,
+    names: *const u8,
+    names_length: usize,
+    rows: usize,
+}
+
+#[repr(C)]
+pub struct Counted {
+    messages: u64,
+    announced: u64,
+    withdrawn: u64,
+    trailing: u64,
+}
+
+fn guard(work: impl FnOnce() -> i32) -> i32 {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(FAULT)
+}
+
+unsafe fn octets<'a>(data: *const u8, length: usize) -> &'a [u8] {
+    if length == 0 {
+        return &[];
+    }
+    unsafe { std::slice::from_raw_parts(data, length) }
+}
+
+#[no_mangle]
+pub extern "C" fn aw_version() -> u32 {
+    VERSION
+}
+
+/// A decoder that wants its block taken from `max_rows` rows or about `max_octets` octets on.
+#[no_mangle]
+pub extern "C" fn aw_new(max_rows: usize, max_octets: usize) -> *mut Core {
+    let decoder = Decoder::new(max_rows, max_octets);
+    Box::into_raw(Box::new(Core { decoder, spare: Spare::default() }))
+}
+
+/// # Safety
+/// `core` comes from `aw_new` and is not used again.
+#[no_mangle]
+pub unsafe extern "C" fn aw_free(core: *mut Core) {
+    drop(unsafe { Box::from_raw(core) });
+}
+
+/// Watch these prefixes: 17 octets each, address and length.
+///
+/// # Safety
+/// `core` comes from `aw_new`; `data` is readable for `length` octets.
+#[no_mangle]
+pub unsafe extern "C" fn aw_watch(core: *mut Core, data: *const u8, length: usize) -> i32 {
+    let (core, data) = unsafe { (&mut *core, octets(data, length)) };
+    guard(|| {
+        let each = data.chunks_exact(17).map(|one| {
+            let mut address = [0; 16];
+            address.copy_from_slice(&one[..16]);
+            (address, one[16])
+        });
+        core.decoder.watch = Watch::new(each);
+        0
+    })
+}
+
+/// Say how to read the messages behind a per-peer header: its first 34 octets, the epoch, whether
+/// AS numbers have four octets, the families with path ids and those that are dumped, as bits, and
+/// the names with an octet of zero behind each.
+///
+/// # Safety
+/// `core` comes from `aw_new`; the pointers are readable for 34 and for `length` octets.
+#[no_mangle]
+pub unsafe extern "C" fn aw_peer(
+    core: *mut Core,
+    key: *const u8,
+    epoch: i64,
+    as4: u8,
+    add_path: u8,
+    dumping: u8,
+    names: *const u8,
+    length: usize,
+) -> i32 {
+    let (core, key, names) = unsafe { (&mut *core, octets(key, KEY), octets(names, length)) };
+    guard(|| {
+        let mut each = names.split(|octet| *octet == 0);
+        let texts: [&[u8]; NAMES] = std::array::from_fn(|_| each.next().unwrap_or_default());
+        let Ok(key) = Key::try_from(key) else { return FAULT };
+        core.decoder.peers.add(key, texts, epoch, [as4, add_path, dumping]);
+        0
+    })
+}
+
+/// # Safety
+/// `core` comes from `aw_new`; `key` is readable for 34 octets.
+#[no_mangle]
+pub unsafe extern "C" fn aw_forget(core: *mut Core, key: *const u8) -> i32 {
+    let (core, key) = unsafe { (&mut *core, octets(key, KEY)) };
+    guard(|| {
+        let Ok(key) = Key::try_from(key) else { return FAULT };
+        core.decoder.peers.forget(&key);
+        0
+    })
+}
+
+/// When a route of the peer's initial table last came, ns; 0 where none did.
+///
+/// # Safety
+/// `core` comes from `aw_new`; `key` is readable for 34 octets.
+#[no_mangle]
+pub unsafe extern "C" fn aw_last_dumped(core: *const Core, key: *const u8) -> i64 {
+    let (core, key) = unsafe { (&*core, octets(key, KEY)) };
+    let found = Key::try_from(key).ok().and_then(|key| core.decoder.peers.by_key(&key));
+    found.map_or(0, |peer| peer.last_dumped)
+}
+
+/// Read messages; why it stopped, or -1 after a fault of ours. `read` and `rows` tell how far.
+///
+/// # Safety
+/// `core` comes from `aw_new` and is used by one thread at a time; `data` is readable for `length`
+/// octets; `read` and `rows` can be written.
+#[no_mangle]
+pub unsafe extern "C" fn aw_decode(
+    core: *mut Core,
+    data: *const u8,
+    length: usize,
+    received: i64,
+    sequence: u64,
+    read: *mut usize,
+    rows: *mut usize,
+) -> i32 {
+    let (core, data) = unsafe { (&mut *core, octets(data, length)) };
+    let before = core.decoder.rows.count;
+    let mut done = 0;
+    let status = guard(|| {
+        let (octets, stop) = core.decoder.decode(data, received, sequence);
+        done = octets;
+        match stop {
+            Stop::More => 0,
+            Stop::Declined => 1,
+            Stop::Full => 2,
+            Stop::Broken => 3,
+        }
+    });
+    unsafe {
+        *read = done;
+        *rows = core.decoder.rows.count - before;
+    }
+    status
+}
+
+/// Rows that wait to be taken.
+///
+/// # Safety
+/// `core` comes from `aw_new`.
+#[no_mangle]
+pub unsafe extern "C" fn aw_pending(core: *const Core) -> usize {
+    unsafe { &*core }.decoder.rows.count
+}
+
+/// What was read since the last call.
+///
+/// # Safety
+/// `core` comes from `aw_new`; `counted` can be written.
+#[no_mangle]
+pub unsafe extern "C" fn aw_counts(core: *mut Core, counted: *mut Counted) {
+    let counts = std::mem::take(&mut unsafe { &mut *core }.decoder.counts);
+    unsafe {
+        *counted = Counted {
+            messages: counts.messages,
+            announced: counts.announced,
+            withdrawn: counts.withdrawn,
+            trailing: counts.trailing,
+        };
+    }
+}
+
+/// The rows that wait, as a block to be given back with `aw_release`; null after a fault.
+///
+/// # Safety
+/// `core` comes from `aw_new` and is used by one thread at a time; `taken` can be written.
+#[no_mangle]
+pub unsafe extern "C" fn aw_take(core: *mut Core, taken: *mut Taken) -> *mut Block {
+    let core = unsafe { &mut *core };
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let spare = core.spare.lock().ok().and_then(|mut spare| spare.pop());
+        let (mut octets, mut names) = spare.unwrap_or_default();
+        let rows = core.decoder.take(&mut octets, &mut names);
+        (rows, Box::new(Block { octets, names, home: Arc::clone(&core.spare) }))
+    }));
+    let Ok((rows, block)) = made else { return std::ptr::null_mut() };
+    unsafe {
+        *taken = Taken {
+            octets: block.octets.octets().as_ptr(),
+            length: block.octets.octets().len(),
+            names: block.names.as_ptr(),
+            names_length: block.names.len(),
+            rows,
+        };
+    }
+    Box::into_raw(block)
+}
+
+/// Give a block back, from any thread; what pointed into it may not be used any more.
+///
+/// # Safety
+/// `block` comes from `aw_take` and is not used again.
+#[no_mangle]
+pub unsafe extern "C" fn aw_release(block: *mut Block) {
+    let Block { octets, names, home } = *unsafe { Box::from_raw(block) };
+    if let Ok(mut spare) = home.lock() {
+        if spare.len() < 2 {
+            spare.push((octets, names));
+        }
+    };
+}
+
+/// Whole messages in the data, read no further than their headers.
+///
+/// # Safety
+/// `data` is readable for `length` octets.
+#[no_mangle]
+pub unsafe extern "C" fn aw_count_frames(data: *const u8, length: usize) -> usize {
+    count_frames(unsafe { octets(data, length) })
+}

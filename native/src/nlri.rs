@@ -1,0 +1,159 @@
+//! Prefixes as NLRI: plain (RFC 4271), labelled (RFC 8277) and L3VPN (RFC 4364, RFC 4659).
+
+use crate::dictionary::Dictionary;
+use crate::reader::{exactly, Decline, Read, Reader};
+use crate::text;
+
+/// Families whose routes are read here, as bits and places.
+pub const FAMILIES: [&[u8]; 6] = [
+    b"ipv4-unicast",
+    b"ipv6-unicast",
+    b"ipv4-labelled-unicast",
+    b"ipv6-labelled-unicast",
+    b"l3vpn-ipv4-unicast",
+    b"l3vpn-ipv6-unicast",
+];
+pub const IPV4_UNICAST: u8 = 0;
+const LABELLED: u8 = 2;
+const VPN: u8 = 4;
+/// Bit of IPv6 in a family's place.
+const IPV6: u8 = 1;
+
+pub fn family(afi: u16, safi: u8) -> Read<u8> {
+    let ipv6 = match afi {
+        1 => 0,
+        2 => IPV6,
+        _ => return Err(Decline),
+    };
+    match safi {
+        1 => Ok(ipv6),
+        4 => Ok(LABELLED | ipv6),
+        128 => Ok(VPN | ipv6),
+        _ => Err(Decline),
+    }
+}
+
+pub fn has_labels(family: u8) -> bool {
+    family >= LABELLED
+}
+
+pub fn has_rd(family: u8) -> bool {
+    family >= VPN
+}
+
+/// Destinations, column by column; the last three have a value only where the family has one.
+#[derive(Default)]
+pub struct Destinations {
+    pub address: Vec<[u8; 16]>,
+    /// Of the address as IPv6: 96 more than that of an IPv4 prefix.
+    pub length: Vec<u8>,
+    pub path_id: Vec<u32>,
+    pub rd: Vec<u32>,
+    pub labels: Vec<u32>,
+    pub label_counts: Vec<u8>,
+}
+
+/// How far the columns were filled.
+#[derive(Clone, Copy)]
+pub struct Mark([usize; 5]);
+
+impl Destinations {
+    pub fn clear(&mut self) {
+        self.truncate(Mark([0; 5]));
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark([
+            self.address.len(),
+            self.path_id.len(),
+            self.rd.len(),
+            self.labels.len(),
+            self.label_counts.len(),
+        ])
+    }
+
+    pub fn truncate(&mut self, mark: Mark) {
+        let Mark([rows, path_ids, rds, labels, counts]) = mark;
+        self.address.truncate(rows);
+        self.length.truncate(rows);
+        self.path_id.truncate(path_ids);
+        self.rd.truncate(rds);
+        self.labels.truncate(labels);
+        self.label_counts.truncate(counts);
+    }
+
+    /// Add all destinations of the NLRI; declined ones leave a part behind for `truncate`.
+    pub fn read(
+        &mut self,
+        nlri: &[u8],
+        family: u8,
+        add_path: bool,
+        rds: &mut Dictionary<u64>,
+    ) -> Read<()> {
+        let mut reader = Reader::new(nlri);
+        let ipv6 = family & IPV6 != 0;
+        while !reader.is_empty() {
+            if add_path {
+                self.path_id.push(reader.u32()?);
+            }
+            let mut length = u32::from(reader.u8()?);
+            if has_labels(family) {
+                length = length.checked_sub(self.read_labels(&mut reader)?).ok_or(Decline)?;
+            }
+            if has_rd(family) {
+                length = length.checked_sub(64).ok_or(Decline)?;
+                let octets: [u8; 8] = reader.array()?;
+                let key = u64::from_be_bytes(octets);
+                self.rd.push(rds.intern(key, |out| {
+                    text::route_distinguisher(out, octets);
+                    Ok(())
+                })?);
+            }
+            self.read_prefix(&mut reader, length, ipv6)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn read_prefix(&mut self, reader: &mut Reader<'_>, length: u32, ipv6: bool) -> Read<()> {
+        let octets = reader.take((length as usize + 7) / 8)?;
+        let mut address = [0; 16];
+        let window = if ipv6 {
+            &mut address[..]
+        } else {
+            address[10] = 0xFF;
+            address[11] = 0xFF;
+            &mut address[12..]
+        };
+        if length as usize > window.len() * 8 {
+            return Err(Decline);
+        }
+        window[..octets.len()].copy_from_slice(octets);
+        if length & 7 != 0 {
+            window[octets.len() - 1] &= 0xFF << (8 - (length & 7));
+        }
+        self.address.push(address);
+        self.length.push(length as u8 + if ipv6 { 0 } else { 96 });
+        Ok(())
+    }
+
+    /// The label stack up to the label with the bottom bit; the bits that it took.
+    fn read_labels(&mut self, reader: &mut Reader<'_>) -> Read<u32> {
+        let mut count = 0u8;
+        loop {
+            let octets: [u8; 3] = exactly(reader.take(3)?)?;
+            let entry = u32::from_be_bytes([0, octets[0], octets[1], octets[2]]);
+            let used = 24 * (u32::from(count) + 1);
+            if count == 0 && (entry == 0 || entry == 0x80_0000) {
+                self.label_counts.push(0); // what stands for the labels in a withdrawal
+                return Ok(used);
+            }
+            self.labels.push(entry >> 4);
+            count = count.checked_add(1).ok_or(Decline)?;
+            if entry & 1 != 0 {
+                self.label_counts.push(count);
+                return Ok(used);
+            }
+        }
+    }
+}

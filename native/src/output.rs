@@ -1,0 +1,99 @@
+//! Where a block is written: memory that is used again, block after block, without clearing it.
+
+use crate::dictionary::{string, varint};
+
+#[derive(Default)]
+pub struct Output {
+    octets: Vec<u8>,
+    length: usize,
+    scratch: Vec<u8>,
+}
+
+impl Output {
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+
+    /// The next octets, to be filled.
+    pub fn room(&mut self, count: usize) -> &mut [u8] {
+        let start = self.length;
+        self.length += count;
+        if self.octets.len() < self.length {
+            self.octets.resize(self.length.next_power_of_two(), 0);
+        }
+        &mut self.octets[start..self.length]
+    }
+
+    pub fn put(&mut self, octets: &[u8]) {
+        self.room(octets.len()).copy_from_slice(octets);
+    }
+
+    pub fn word(&mut self, value: u64) {
+        self.put(&value.to_le_bytes());
+    }
+
+    pub fn varint(&mut self, value: u64) {
+        self.scratched(|scratch| varint(scratch, value));
+    }
+
+    pub fn string(&mut self, text: &[u8]) {
+        self.scratched(|scratch| string(scratch, text));
+    }
+
+    pub fn set_first(&mut self, octet: u8) {
+        self.octets[0] = octet;
+    }
+
+    fn scratched(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        write(&mut scratch);
+        self.put(&scratch);
+        self.scratch = scratch;
+    }
+}
+
+/// Fills room with values of one size.
+pub struct Filler<'a> {
+    room: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Filler<'a> {
+    pub fn new(room: &'a mut [u8]) -> Self {
+        Filler { room, at: 0 }
+    }
+
+    #[inline]
+    pub fn one<const N: usize>(&mut self, value: [u8; N]) {
+        self.room[self.at..self.at + N].copy_from_slice(&value);
+        self.at += N;
+    }
+
+    #[inline]
+    pub fn times<const N: usize>(&mut self, value: [u8; N], count: u32) {
+        let end = self.at + N * count as usize;
+        for place in self.room[self.at..end].chunks_exact_mut(N) {
+            place.copy_from_slice(&value);
+        }
+        self.at = end;
+    }
+
+    /// Say what was written since `begin` once for each of so many rows, which it was for one.
+    #[inline]
+    pub fn again(&mut self, begin: usize, rows: u32) {
+        let end = self.at;
+        for _ in 1..rows {
+            self.room.copy_within(begin..end, self.at);
+            self.at += end - begin;
+        }
+    }
+
+    pub fn at(&self) -> usize {
+        self.at
+    }
+}
