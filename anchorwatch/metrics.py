@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from anchorwatch import __version__
 from collector.event import Event
 from collector.inputs.bmp import BmpServer
+from collector.native import decoder_name
 from collector.store.writer import Writer
 from detectors.engine import Engine
 from detectors.incidents import Incident
@@ -59,9 +60,11 @@ class Metrics(Collector):
         info = GaugeMetricFamily(
             "anchorwatch_build_info", "1, with what runs here.", labels=["version", "decoder"]
         )
-        info.add_metric([__version__, "python"], 1)
+        info.add_metric([__version__, decoder_name()], 1)
         yield info
-        yield _counter("anchorwatch_events", "Events taken in.", ["kind"], self.events)
+        routes = self._parts[0].routes if self._parts is not None else Counter[str]()
+        events = self.events + routes
+        yield _counter("anchorwatch_events", "Events taken in.", ["kind"], events)
         yield _counter(
             "anchorwatch_incident_transitions",
             "Transitions of incidents.",

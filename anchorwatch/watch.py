@@ -62,6 +62,8 @@ class Watch:
             self._take,
             self._writer.room,
             self._clock,
+            sink=lambda block: self._writer.put([block]),
+            watched=intent.watched_prefixes(),
         )
         self._metrics.watch(self._server, self._engine, self._writer, self._outbox, self._delivery)
         if restored:

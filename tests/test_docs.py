@@ -99,7 +99,7 @@ def all_metrics(folder: Path) -> list[str]:
     writer = Writer(folder / "store")
     outbox = Outbox(folder / "outbox", [])
     metrics = Metrics()
-    server = BmpServer([], lambda events: None, writer.room, lambda: 0)
+    server = BmpServer([], lambda events: None, writer.room, lambda: 0, sink=lambda block: None)
     engine = Engine(parse_intent("version: 1"))
     metrics.watch(server, engine, writer, outbox, Delivery(outbox, []))
     rows = []

@@ -16,8 +16,12 @@ OURS = ("anchorwatch", "collector", "detectors", "deploy", "dashboards", "benchm
 MAY_IMPORT = {
     "collector/event.py": (),
     "collector/wire": ("collector.event", "collector.wire"),
-    "collector/inputs": ("collector.event", "collector.wire", "collector.inputs"),
-    "collector/store": ("collector.event", "collector.store"),
+    "collector/native": (),
+    "collector/inputs": (
+        *("collector.event", "collector.wire", "collector.inputs"),
+        "collector.native",
+    ),
+    "collector/store": ("collector.event", "collector.native", "collector.store"),
     "detectors/documents.py": (),
     "detectors/intent": ("collector.event", "detectors.documents", "detectors.intent"),
     "detectors/packets": ("detectors.intent", "detectors.packets"),

@@ -7,6 +7,7 @@ import platform
 from importlib.metadata import version
 
 from anchorwatch import __version__
+from collector.native import decoder_name
 
 HELP = "print the version of anchorwatch, of its decoder and of its store"
 
@@ -20,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what runs here."""
     del args
     print(f"anchorwatch {__version__}")
-    print("decoder     python")
+    print(f"decoder     {decoder_name()}")
     print(f"store       chdb {version('chdb')}")
     print(f"python      {platform.python_version()}")
     return 0

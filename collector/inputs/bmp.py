@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from collector import native
 from collector.event import Event
-from collector.wire.session import BmpSession
+from collector.inputs.wide import Sink, WideSession
 
 log = logging.getLogger(__name__)
 
-READ_SIZE = 8_192
+READ_SIZE = {"native": 65_536, "python": 8_192}
 """Octets decoded at once: a few milliseconds, so that no router makes the others wait."""
 TICK = 0.1
 """Seconds between looks at what has fallen silent."""
@@ -55,23 +56,30 @@ class BmpServer:
     """Accepts listed routers, decodes what they send, and hands the events on in order.
 
     `on_events` is called in the event loop with each batch of one session. `room` is awaited
-    before every read: while it blocks, nothing is read and TCP makes the routers wait.
+    before every read: while it blocks, nothing is read and TCP makes the routers wait. Where the
+    native decoder runs, routes that are not `watched` go to `sink` in blocks instead.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it needs, each once
         self,
         allowed: Iterable[Allowed],
         on_events: OnEvents,
         room: Callable[[], Awaitable[object]],
         clock: Callable[[], int],
+        *,
+        sink: Sink,
+        watched: Iterable[str] = (),
     ) -> None:
         """Make a server that does not listen yet."""
         self._allowed = tuple(allowed)
         self._on_events = on_events
+        self._sink = sink
+        self._watched = tuple(watched)
+        self._read_size = READ_SIZE[native.decoder_name()]
         self._room = room
         self._clock = clock
         self._server: asyncio.Server | None = None
-        self._sessions: dict[asyncio.Task[None], BmpSession] = {}
+        self._sessions: dict[asyncio.Task[None], WideSession] = {}
         self._ticker: asyncio.Task[None] | None = None
         self.refused: Counter[str] = Counter()
         """Connections turned away, by reason."""
@@ -81,9 +89,11 @@ class BmpServer:
         """Decoding errors by (router, reason), likewise."""
         self.octets: Counter[str] = Counter()
         """Octets read by router."""
+        self.routes: Counter[str] = Counter()
+        """Routes that went to `sink` in blocks, by kind of event."""
 
     @property
-    def sessions(self) -> list[BmpSession]:
+    def sessions(self) -> list[WideSession]:
         """The sessions that are up now."""
         return list(self._sessions.values())
 
@@ -92,7 +102,7 @@ class BmpServer:
 
         Raises OSError where the address or port cannot be had.
         """
-        self._server = await asyncio.start_server(self._accept, host, port)
+        self._server = await asyncio.start_server(self._accept, host, port, limit=self._read_size)
         self._ticker = asyncio.create_task(self._tick(), name="bmp-tick")
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -121,7 +131,7 @@ class BmpServer:
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio calls this in a task of its own
-        session = BmpSession(str(address), name=allowed.name)
+        session = WideSession(str(address), self._sink, name=allowed.name, watched=self._watched)
         self._sessions[task] = session
         try:
             await self._serve(session, reader, writer)
@@ -130,7 +140,7 @@ class BmpServer:
             writer.close()
 
     async def _serve(
-        self, session: BmpSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, session: WideSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         _keep_alive(writer)
         log.info("BMP session from %s opened", session.router_address)
@@ -138,7 +148,7 @@ class BmpServer:
         try:
             while session.broken is None:
                 await self._room()
-                data = await reader.read(READ_SIZE)
+                data = await reader.read(self._read_size)
                 if not data:
                     reason = "router closed the connection"
                     break
@@ -156,7 +166,9 @@ class BmpServer:
                 "BMP session of %s (%s) ended: %s", session.router, session.router_address, reason
             )
 
-    def _deliver(self, session: BmpSession, events: Sequence[Event]) -> None:
+    def _deliver(self, session: WideSession, events: Sequence[Event]) -> None:
+        self.routes.update(session.counted)
+        session.counted.clear()
         for name, count in session.messages.items():
             self.messages[session.router, name] += count
         for name, count in session.errors.items():

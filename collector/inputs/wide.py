@@ -20,8 +20,10 @@ from collector.wire.session import BmpSession
 
 DAY = 86_400_000_000_000
 """A block is of one day, as the tables are partitioned by it."""
-MAX_ROWS = 200_000
-MAX_OCTETS = 64 << 20
+MAX_ROWS = 50_000
+MAX_OCTETS = 32 << 20
+PATIENCE = 500_000_000
+"""How long a route may wait for others of its block, ns."""
 
 Sink = Callable[[Block], None]
 """Takes a block, and releases it when it is done with."""
@@ -37,15 +39,16 @@ class WideSession(BmpSession):
         *,
         name: str | None = None,
         watched: Iterable[str] = (),
-        max_rows: int = MAX_ROWS,
-        max_octets: int = MAX_OCTETS,
+        limits: tuple[int, int] = (MAX_ROWS, MAX_OCTETS),
     ) -> None:
         """Read what comes from `router_address`; whole blocks go to `sink`.
 
         Routes of `watched` prefixes, of more-specific and of less-specific ones become events. A
-        block has at most about `max_rows` rows or `max_octets` octets; `flush` hands out a smaller.
+        block has at most about `limits` rows or octets; `flush` hands out a smaller one.
         """
         super().__init__(router_address, name=name)
+        self.last_flush = 0
+        """When blocks were last handed out on time's account, ns."""
         self.counted: Counter[str] = Counter()
         """Routes in blocks by kind of event, since somebody last cleared it."""
         self._sink = sink
@@ -55,7 +58,7 @@ class WideSession(BmpSession):
         """Headers that the native decoder was told of, by peer."""
         self._core: Core | None = None
         if native.library() is not None:
-            self._core = Core(max_rows=max_rows, max_octets=max_octets)
+            self._core = Core(max_rows=limits[0], max_octets=limits[1])
             self._core.watch(watched)
 
     def feed(self, data: bytes | memoryview, now: int) -> list[Event]:
@@ -101,6 +104,9 @@ class WideSession(BmpSession):
         if events and self._core is not None:
             for key in [key for key, peer in self._peers.items() if peer.complete]:
                 self._forget(self._core, key)
+        if now - self.last_flush >= PATIENCE:
+            self.last_flush = now
+            self.flush()
         return events
 
     def close(self, now: int, reason: str) -> list[Event]:
@@ -114,7 +120,7 @@ class WideSession(BmpSession):
     def flush(self) -> None:
         """Hand out the routes that wait, if any."""
         if self._core is not None and self._core.pending:
-            self._sink(self._core.take())
+            self._sink(self._core.take(self._day))
 
     # The native decoder's copy of what is known about the peers
 

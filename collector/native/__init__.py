@@ -58,10 +58,11 @@ class _Taken(Structure):
     )
 
 
+_COUNTS = ("messages", "announced", "withdrawn", "trailing")
+
+
 class _Counted(Structure):
-    _fields_ = tuple(
-        (name, c_uint64) for name in ("messages", "announced", "withdrawn", "trailing")
-    )
+    _fields_ = tuple((name, c_uint64) for name in _COUNTS)
 
 
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -112,16 +113,18 @@ def decoder_name() -> str:
 
 def address_of(data: bytes) -> int:
     """Where the octets are, for as long as they live."""
-    return ctypes.cast(data, pointer).value or 0
+    return ctypes.cast(ctypes.c_char_p(data), pointer).value or 0
 
 
 class Block:
     """Rows of the table `routes` in ClickHouse's Native format, in memory of the decoder."""
 
-    __slots__ = ("_library", "_place", "columns", "rows", "view")
+    __slots__ = ("_library", "_place", "columns", "day", "rows", "view")
 
-    def __init__(self, found: ctypes.CDLL, place: int, taken: _Taken) -> None:
+    def __init__(self, found: ctypes.CDLL, place: int, taken: _Taken, day: int) -> None:
         """Look at a block that was taken; `release` gives it back."""
+        self.day = day
+        """Days since 1970 of all its rows: the tables are partitioned by it."""
         self._library = found
         self._place: int | None = place
         self.rows: int = taken.rows
@@ -211,15 +214,15 @@ class Core:
         """Messages, routes announced and withdrawn, and trailing octets since the last call."""
         counted = _Counted()
         self._library.aw_counts(self._core, byref(counted))
-        return {name: getattr(counted, name) for name, _ in _Counted._fields_}
+        return {name: getattr(counted, name) for name in _COUNTS}
 
-    def take(self) -> Block:
-        """The rows that wait, as a block."""
+    def take(self, day: int) -> Block:
+        """The rows that wait, as a block; all were received on that day since 1970."""
         taken = _Taken()
         place = self._library.aw_take(self._core, byref(taken))
         if not place:
             raise NativeError("the native decoder failed to write a block")
-        return Block(self._library, place, taken)
+        return Block(self._library, place, taken, day)
 
     def _check(self, status: int) -> None:
         if status == Stop.FAULT:

@@ -50,7 +50,8 @@ def prefix_range(prefix: str) -> tuple[str, int, str]:
 
 _HISTORY = """
 SELECT * FROM (
-SELECT received, router, peer, view, kind, provenance, prefix, rd, next_hop, as_path, med,
+SELECT received, router, peer, view, kind, provenance, prefix, rd, next_hop,
+       as_path_text AS as_path, med,
        local_pref, communities, originator_id, reason, warnings, time, sequence, path_id, family
 FROM routes
 WHERE {where} AND received >= fromUnixTimestamp64Nano({{since:Int64}})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv6Address
 from typing import Any
 
 import msgspec
@@ -15,6 +17,8 @@ TEXT = pa.string()
 TEXTS = pa.list_(pa.string())
 NUMBER = pa.uint32()
 
+NO_PATH = "attribute-missing: as path"
+"""The warning of a route that has no AS path; without it, an empty path was carried, and empty."""
 MAPPED = "::ffff:"
 """Before an IPv4 address where an IPv6 one is stored (RFC 4291 section 2.5.5.2)."""
 
@@ -33,7 +37,6 @@ _PATH: dict[str, pa.DataType] = {
     "rd": TEXT,
     "path_id": NUMBER,
     "next_hop": TEXT,
-    "as_path": TEXT,
     "origin_as": NUMBER,
     "origin": TEXT,
     "med": NUMBER,
@@ -48,15 +51,17 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "routes": {
         **_SESSION,
         **_PATH,
-        "prefix": TEXT,
-        "address": TEXT,
+        **dict.fromkeys(("nlri", "components", "address"), TEXT),
         "length": pa.uint8(),
         "labels": pa.list_(NUMBER),
+        "path_status": TEXTS,
+        "as_path": pa.list_(NUMBER),
+        "as_path_sets": TEXT,
     },
     "flowspec": {
         **_SESSION,
         **_PATH,
-        **dict.fromkeys(("rule", "components", "actions", "raw"), TEXT),
+        **dict.fromkeys(("as_path", "rule", "components", "actions", "raw"), TEXT),
     },
     "sessions": {**_SESSION, **dict.fromkeys(("information", "statistics", "raw"), TEXT)},
     "incidents": {
@@ -87,9 +92,20 @@ def _length(event: Event) -> int:
     return int(length) + (0 if ":" in address else 96)
 
 
+def _as_numbers(event: Event) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", event.as_path or "")]
+
+
+def _as_sets(event: Event) -> str:
+    """The path where it is more than numbers in order."""
+    path = event.as_path or ""
+    return path if re.search(r"[^\d ]", path) else ""
+
+
 _SPECIAL: Mapping[str, Callable[[Event], object]] = {
     "address": _address,
     "length": _length,
+    "as_path_sets": _as_sets,
     "table_name": lambda event: event.table or "",
     "epoch": lambda event: event.epoch or 0,
     "components": lambda event: _json(event.components),
@@ -113,7 +129,9 @@ def event_table(name: str, events: Sequence[Event]) -> pa.Table:
     for column, kind in SCHEMAS[name].items():
         values: list[Any]
         special = _SPECIAL.get(column)
-        if special is not None:
+        if column == "as_path" and name == "routes":
+            values = [_as_numbers(event) for event in events]
+        elif special is not None:
             values = [special(event) for event in events]
         elif kind == TEXT and column != "as_path":
             values = [getattr(event, column) or "" for event in events]
@@ -138,6 +156,7 @@ def incident_table(incidents: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 _JSON_COLUMNS = ("components", "actions", "information", "statistics")
+_OF_ROUTES = ("address", "length", "as_path", "as_path_sets", "nlri")
 _TIMES = ("received", "time", "epoch")
 
 
@@ -153,7 +172,7 @@ def _event(row: Mapping[str, Any]) -> Event:
     fields: dict[str, Any] = {}
     for column, value in row.items():
         name = "table" if column == "table_name" else column
-        if name in ("address", "length") or value is None or value == []:
+        if (column in _OF_ROUTES and "address" in row) or value is None or value == []:
             continue
         if value == "" and column != "as_path":  # an empty path is one that was carried
             continue
@@ -167,7 +186,35 @@ def _event(row: Mapping[str, Any]) -> Event:
             fields[name] = value
     if not fields["epoch"]:
         del fields["epoch"]
+    if "address" in row:
+        fields |= _route(row)
     return msgspec.convert(fields, Event)
+
+
+def _route(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the columns of table `routes` hold in another shape than an event does."""
+    fields: dict[str, Any] = {}
+    nlri = row["nlri"]
+    if nlri:
+        fields["nlri"] = nlri
+        name, *parts = nlri.split(" ")
+        if name == "ip-prefix":
+            fields["prefix"] = parts[-1]
+    else:
+        fields["prefix"] = _prefix(row)
+    if row["kind"] == Kind.ANNOUNCE and NO_PATH not in row["warnings"]:
+        fields["as_path"] = row["as_path_sets"] or " ".join(map(str, row["as_path"]))
+    return fields
+
+
+def _prefix(row: Mapping[str, Any]) -> str:
+    address = IPv6Address(row["address"])
+    mapped = None if "ipv6" in row["family"] else address.ipv4_mapped
+    if mapped is not None and row["length"] >= 96:
+        return f"{mapped}/{row['length'] - 96}"
+    if address.ipv4_mapped is not None:
+        return f"{MAPPED}{address.ipv4_mapped}/{row['length']}"
+    return f"{address}/{row['length']}"
 
 
 def _nanoseconds(value: Any) -> int:

@@ -9,10 +9,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from collector.event import Event
+from collector.native import Block
 from collector.store.embedded import EmbeddedStore, StoreError
 from collector.store.rows import event_table, incident_table, table_of
 
@@ -22,7 +24,13 @@ DAY = 86_400_000_000_000
 EVENT_OCTETS = 600
 """What one event takes in memory, about, beside its raw bytes."""
 
-Row = Event | Mapping[str, Any]
+Row = Event | Mapping[str, Any] | Block
+"""A row, or a block of them that the native decoder made."""
+MAX_BLOCK_ROWS = 900_000
+"""Rows of one insert: from a million on the engine would make several of it."""
+
+Target = tuple[str, int, tuple[str, ...]]
+"""Table, day, and the columns of blocks: what goes in with one insert."""
 
 
 class Writer:
@@ -63,6 +71,7 @@ class Writer:
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         opened: list[StoreError | None] = []
         ready = threading.Event()
+        self._incoming = path.with_name(f"{path.name}-incoming")
         self._thread = threading.Thread(
             target=self._run, args=(path, opened, ready), name="store-writer", daemon=True
         )
@@ -77,7 +86,7 @@ class Writer:
         return self.pending_octets >= self._max_pending
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Hand over events, or incidents as their JSON objects. Never waits."""
+        """Hand over events, incidents as their JSON objects, or blocks. Never waits."""
         octets = sum(map(_octets, rows))
         with self._changed:
             self._pending += rows
@@ -136,29 +145,34 @@ class Writer:
 
     def _write(self, store: EmbeddedStore, batch: list[Row]) -> bool:
         """Write a batch however often it takes; False where closing ran out of time."""
-        for table, rows in _by_block(batch).items():
+        for target, rows in _by_block(batch):
             token = secrets.token_hex(16)  # the same for every attempt: a block goes in once
-            while not self._insert(store, table[0], rows, token):
+            while not self._insert(store, target, rows, token):
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     return False
                 with self._changed:
                     self._changed.wait(self._retry)
+        octets = sum(map(_octets, batch))
+        for row in batch:
+            if isinstance(row, Block):
+                row.release()
         with self._changed:
             del self._pending[: len(batch)]
-            self.pending_octets -= sum(map(_octets, batch))
+            self.pending_octets -= octets
             waiting, self._waiting = self._waiting, []
         for loop, future in waiting:
             loop.call_soon_threadsafe(_wake, future)
         return True
 
-    def _insert(self, store: EmbeddedStore, table: str, rows: list[Row], token: str) -> bool:
+    def _insert(self, store: EmbeddedStore, target: Target, rows: list[Row], token: str) -> bool:
+        table, _, columns = target
         try:
-            columns = (
-                incident_table(rows)  # type: ignore[arg-type]
-                if table == "incidents"
-                else event_table(table, rows)  # type: ignore[arg-type]
-            )
-            store.insert(table, columns, token)
+            if columns:
+                self._insert_blocks(store, target, rows, token)  # type: ignore[arg-type]
+            elif table == "incidents":
+                store.insert(table, incident_table(rows), token)  # type: ignore[arg-type]
+            else:
+                store.insert(table, event_table(table, rows), token)  # type: ignore[arg-type]
         except StoreError as error:
             self.failures += 1
             if self.last_error is None:
@@ -169,24 +183,51 @@ class Writer:
             log.info("the store takes rows again")
         self.last_error = None
         self.inserts += 1
-        self.rows_written += len(rows)
+        self.rows_written += sum(row.rows if isinstance(row, Block) else 1 for row in rows)
         return True
+
+    def _insert_blocks(
+        self, store: EmbeddedStore, target: Target, blocks: list[Block], token: str
+    ) -> None:
+        table, _, columns = target
+        path = self._incoming / f"{token}.native"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                for block in blocks:
+                    file.write(block.view)
+            store.insert_native(table, columns, path, token)
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror or error}") from error
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _octets(row: Row) -> int:
+    if isinstance(row, Block):
+        return len(row.view)
     raw = len(row.raw or b"") if isinstance(row, Event) else 0
     return EVENT_OCTETS + raw
 
 
-def _by_block(batch: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
+def _by_block(batch: Sequence[Row]) -> list[tuple[Target, list[Row]]]:
     """One insert for each table and day: a block of one partition goes in whole or not at all."""
-    blocks: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    inserts: dict[Target, list[Row]] = defaultdict(list)
+    blocks: dict[Target, list[list[Row]]] = defaultdict(lambda: [[]])
     for row in batch:
-        if isinstance(row, Event):
-            blocks[table_of(row), row.received // DAY].append(row)
+        if isinstance(row, Block):
+            parts = blocks["routes", row.day, row.columns]
+            rows = sum(each.rows for each in parts[-1] if isinstance(each, Block))
+            if rows + row.rows > MAX_BLOCK_ROWS:
+                parts.append([])
+            parts[-1].append(row)
+        elif isinstance(row, Event):
+            inserts[table_of(row), row.received // DAY, ()].append(row)
         else:
-            blocks["incidents", hash(row["time"][:10])].append(row)
-    return blocks
+            inserts["incidents", hash(row["time"][:10]), ()].append(row)
+    whole = [(target, rows) for target, parts in blocks.items() for rows in parts]
+    return [*inserts.items(), *whole]
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -112,8 +112,10 @@ pub unsafe extern "C" fn aw_peer(
     guard(|| {
         let mut each = names.split(|octet| *octet == 0);
         let texts: [&[u8]; NAMES] = std::array::from_fn(|_| each.next().unwrap_or_default());
-        let Ok(key) = Key::try_from(key) else { return FAULT };
-        core.decoder.peers.add(key, texts, epoch, [as4, add_path, dumping]);
+        match Key::try_from(key) {
+            Ok(key) => core.decoder.peers.add(key, texts, epoch, [as4, add_path, dumping]),
+            Err(_) => return FAULT,
+        }
         0
     })
 }
@@ -124,8 +126,10 @@ pub unsafe extern "C" fn aw_peer(
 pub unsafe extern "C" fn aw_forget(core: *mut Core, key: *const u8) -> i32 {
     let (core, key) = unsafe { (&mut *core, octets(key, KEY)) };
     guard(|| {
-        let Ok(key) = Key::try_from(key) else { return FAULT };
-        core.decoder.peers.forget(&key);
+        match Key::try_from(key) {
+            Ok(key) => core.decoder.peers.forget(&key),
+            Err(_) => return FAULT,
+        }
         0
     })
 }
@@ -215,7 +219,10 @@ pub unsafe extern "C" fn aw_take(core: *mut Core, taken: *mut Taken) -> *mut Blo
         let rows = core.decoder.take(&mut octets, &mut names);
         (rows, Box::new(Block { octets, names, home: Arc::clone(&core.spare) }))
     }));
-    let Ok((rows, block)) = made else { return std::ptr::null_mut() };
+    let (rows, block) = match made {
+        Ok(made) => made,
+        Err(_) => return std::ptr::null_mut(),
+    };
     unsafe {
         *taken = Taken {
             octets: block.octets.octets().as_ptr(),

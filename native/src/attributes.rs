@@ -116,7 +116,10 @@ fn multiple(value: &[u8], size: usize) -> Read<&[u8]> {
 impl Attributes<'_> {
     /// The aggregator, of a two-octet session the real one (RFC 6793 section 4.2.3).
     pub fn aggregator(&self, as4: bool) -> Read<Option<Aggregator>> {
-        let Some(value) = self.aggregator else { return Ok(None) };
+        let value = match self.aggregator {
+            Some(value) => value,
+            None => return Ok(None),
+        };
         let found = split_aggregator(value, as4)?;
         match self.as4_aggregator {
             Some(real) if !as4 && found.0 == AS_TRANS => split_aggregator(real, true).map(Some),
@@ -242,9 +245,12 @@ impl Paths {
         if let Some(value) = attributes.as4_path {
             self.four_octet.read(value, true)?;
         }
-        let Some(value) = attributes.as_path else {
-            self.whole.clear();
-            return Ok(());
+        let value = match attributes.as_path {
+            Some(value) => value,
+            None => {
+                self.whole.clear();
+                return Ok(());
+            }
         };
         if as4 || self.four_octet.segments.is_empty() {
             return self.whole.read(value, as4);

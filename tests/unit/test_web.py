@@ -23,6 +23,7 @@ from anchorwatch.errors import UserError
 from anchorwatch.metrics import Metrics
 from anchorwatch.web.app import Health, WebServer, create_app
 from collector.event import Event
+from collector.native import decoder_name
 from detectors.pagers.delivery import Delivery
 from detectors.pagers.outbox import Outbox
 from tests.unit.pagers.test_outbox import Receiver, incident
@@ -197,6 +198,7 @@ class Server:
         self.octets = Counter({"rr1": 4096})
         self.refused = Counter({"unknown-router": 3})
         self.errors = Counter({("rr1", "version"): 1})
+        self.routes = Counter({"announce": 40, "withdraw": 2})
 
 
 class Engine:
@@ -248,8 +250,9 @@ def test_every_metric_has_its_value(parts: tuple[Outbox, Delivery]) -> None:
     assert found['anchorwatch_page_latency_seconds_bucket{le="0.025",pager="p"}'] == 1
     del found['anchorwatch_page_latency_seconds_created{pager="p"}']
     assert {name: value for name, value in found.items() if name not in buckets} == {
-        f'anchorwatch_build_info{{decoder="python",version="{__version__}"}}': 1,
-        'anchorwatch_events_total{kind="announce"}': 2,
+        f'anchorwatch_build_info{{decoder="{decoder_name()}",version="{__version__}"}}': 1,
+        'anchorwatch_events_total{kind="announce"}': 42,
+        'anchorwatch_events_total{kind="withdraw"}': 2,
         'anchorwatch_incident_transitions_total{detector="flowspec_policy",state="open"}': 1,
         'anchorwatch_incident_transitions_total{detector="flowspec_policy",state="resolved"}': 1,
         'anchorwatch_page_latency_seconds_count{pager="p"}': 1,

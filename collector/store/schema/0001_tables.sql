@@ -1,6 +1,6 @@
--- Every change of a unicast, labelled or VPN route.
+-- Every change of a route of any family but Flowspec.
 -- `address` and `length` are the prefix as IPv6 (IPv4 mapped, so its lengths begin at 96), so that
--- "covers" and "is covered by" are ranges of the sorting key.
+-- "covers" and "is covered by" are ranges of the sorting key. A route that is no prefix is `nlri`.
 CREATE TABLE IF NOT EXISTS routes
 (
     received DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -20,13 +20,16 @@ CREATE TABLE IF NOT EXISTS routes
     provenance LowCardinality(String),
     family LowCardinality(String),
     rd LowCardinality(String),
-    prefix String CODEC(ZSTD(1)),
     address IPv6 CODEC(ZSTD(1)),
     length UInt8,
+    nlri String CODEC(ZSTD(1)),
+    components String CODEC(ZSTD(1)) COMMENT 'JSON object: the parts of an EVPN route',
     path_id Nullable(UInt32),
     labels Array(UInt32),
+    path_status Array(LowCardinality(String)),
     next_hop LowCardinality(String),
-    as_path Nullable(String) CODEC(ZSTD(1)),
+    as_path Array(UInt32) CODEC(ZSTD(1)) COMMENT 'AS numbers in order, those in sets too',
+    as_path_sets String CODEC(ZSTD(1)) COMMENT 'the path as text where it has sets or confederations',
     origin_as Nullable(UInt32),
     origin LowCardinality(String),
     med Nullable(UInt32),
@@ -40,7 +43,12 @@ CREATE TABLE IF NOT EXISTS routes
     cluster_list Array(LowCardinality(String)),
     unknown_attributes Array(String),
     reason String,
-    warnings Array(LowCardinality(String))
+    warnings Array(LowCardinality(String)),
+    prefix String ALIAS if(nlri != '' AND length = 0, '',
+        if(length >= 96 AND NOT like(family, '%ipv6%') AND startsWith(toString(address), '::ffff:'),
+            concat(substring(toString(address), 8), '/', toString(length - 96)),
+            concat(toString(address), '/', toString(length)))),
+    as_path_text String ALIAS if(as_path_sets = '', arrayStringConcat(as_path, ' '), as_path_sets)
 )
 ENGINE = MergeTree
 PARTITION BY toDate(received)
