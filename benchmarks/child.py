@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import common, sessions
 from collector.store.embedded import EmbeddedStore
 
-READ = 1 << 20
 NOW = 1_760_000_000_000_000_000
 Answer = dict[str, Any]
 
@@ -39,23 +38,10 @@ class Files:
         block.release()
 
 
-class Count:
-    """A sink that counts rows and lets them go."""
-
-    def __init__(self) -> None:
-        self.rows = self.octets = 0
-
-    def __call__(self, block: sessions.Block) -> None:
-        """Count one block."""
-        self.rows += block.rows
-        self.octets += len(block.view)
-        block.release()
-
-
 def receive(folder: Path) -> Answer:
     """Octets of one connection to rows in one file, until the feeder has gone."""
     rows = events = 0
-    buffer = bytearray(READ)
+    buffer = bytearray(sessions.READ)
     window = memoryview(buffer)
     with socket.create_server(("127.0.0.1", 0)) as server, (folder / "rows").open("wb", 0) as file:
 
@@ -74,19 +60,6 @@ def receive(folder: Path) -> Answer:
         octets = file.tell()
     sys.stdin.read()
     return {"rows": rows, "events": events, "octets": octets}
-
-
-def _parts(data: bytes) -> Iterator[memoryview]:
-    window = memoryview(data)
-    for start in range(0, len(data), READ):
-        yield window[start : start + READ]
-
-
-def _decode(data: bytes, sink: sessions.Sink) -> None:
-    session = sessions.open_session(sink)
-    for part in _parts(data):
-        session.feed(part, NOW)
-    session.flush()
 
 
 class Inserter:
@@ -123,7 +96,7 @@ def insert(stream: Path, folder: Path, rounds: int) -> Answer:
     """
     data = stream.read_bytes()
     ready = Files(folder)
-    _decode(data, ready)
+    sessions.decode(data, ready, NOW)
     rows = sum(count for _, count, _ in ready.made)
     inserter = Inserter(folder / "store")
     ceilings, pipelines = [], []
@@ -154,7 +127,7 @@ def _pipeline(data: bytes, folder: Path, inserter: Inserter) -> None:
 
     def decode() -> None:
         try:
-            _decode(data, pass_on)
+            sessions.decode(data, pass_on, NOW)
         finally:
             made.put(None)
 
@@ -171,7 +144,10 @@ def threads(stream: Path, rounds: int) -> Answer:
     data = stream.read_bytes()
 
     def work(count: int) -> float:
-        running = [threading.Thread(target=_decode, args=(data, Count())) for _ in range(count)]
+        running = [
+            threading.Thread(target=sessions.decode, args=(data, sessions.Count(), NOW))
+            for _ in range(count)
+        ]
         begun = time.perf_counter()
         for thread in running:
             thread.start()
@@ -186,12 +162,12 @@ def threads(stream: Path, rounds: int) -> Answer:
 def memory(stream: Path, routes: int) -> Answer:
     """Resident memory while one session takes in many times the same stream, in MiB."""
     data = stream.read_bytes()
-    sink = Count()
+    sink = sessions.Count()
     session = sessions.open_session(sink)
     samples: list[float] = []
     sampled = 0
     while sink.rows < routes:
-        for part in _parts(data):
+        for part in sessions.parts(data):
             session.feed(part, NOW)
             if sink.rows - sampled >= routes // 200:
                 sampled = sink.rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from collector.wire.session import BmpSession
 
 ROUTER = "192.0.2.1"
 BATCH = 50_000
+READ = 1 << 20
 
 
 class Block(Protocol):
@@ -102,3 +103,31 @@ def open_session(sink: Sink, *, python: bool = False) -> Session:
 def block_format(*, python: bool = False) -> str:
     """ClickHouse's name for the format of the blocks."""
     return "ArrowStream" if python or not native() else "Native"
+
+
+class Count:
+    """A sink that counts rows and lets them go."""
+
+    def __init__(self) -> None:
+        self.rows = self.octets = 0
+
+    def __call__(self, block: Block) -> None:
+        """Count one block."""
+        self.rows += block.rows
+        self.octets += len(block.view)
+        block.release()
+
+
+def parts(data: bytes) -> Iterator[memoryview]:
+    """A stream as it comes from a socket, in reads of 1 MiB."""
+    window = memoryview(data)
+    for start in range(0, len(data), READ):
+        yield window[start : start + READ]
+
+
+def decode(data: bytes, sink: Sink, now: int) -> None:
+    """All of a stream into blocks."""
+    session = open_session(sink)
+    for part in parts(data):
+        session.feed(part, now)
+    session.flush()
