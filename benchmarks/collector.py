@@ -29,8 +29,7 @@ Answer = dict[str, Any]
 def ours(stream: Stream) -> Answer:
     """Socket to rows in a file in memory, in a process on a core of its own."""
     with common.scratch() as folder:
-        child = [sys.executable, common.ROOT / "benchmarks" / "child.py", "receive", folder]
-        command = [*common.pinned(common.COLLECTOR), *child]
+        command = [*common.pinned(common.COLLECTOR), *common.child("receive"), folder]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with common.running(command, **pipes) as process:
             assert process.stdout is not None  # noqa: S101 - it is a pipe

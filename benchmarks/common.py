@@ -47,23 +47,29 @@ def pinned(core: int) -> list[str]:
 
 @contextlib.contextmanager
 def running(command: Sequence[object], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended afterwards, by its id."""
+    """A process that is ended afterwards, by its id.
+
+    It is killed: pmbmpd minds no SIGTERM while it waits, and nothing is to be saved.
+    """
     process = subprocess.Popen([str(word) for word in command], text=True, **options)
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
+
+
+def child(task: str) -> list[str]:
+    """The command of a script in `benchmarks/children`."""
+    return [sys.executable, str(ROOT / "benchmarks" / "children" / f"{task}.py")]
 
 
 def measure(task: str, *arguments: object) -> dict[str, Any]:
-    """What `benchmarks/child.py` says after doing one task in a process of its own."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "child.py"), task, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT)
+    """What the script of that name in `benchmarks/children` says, from a process of its own."""
+    command = [*child(task), *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=LIMIT)
+    if done.returncode:
+        raise SystemExit(f"benchmarks/children/{task}.py ended with status {done.returncode}")
     return last_line(done.stdout)
 
 

@@ -6,15 +6,11 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 from collector.event import Event
-from collector.store.rows import event_table, table_of
-from collector.wire.session import BmpSession
 
 ROUTER = "192.0.2.1"
-BATCH = 50_000
 READ = 1 << 20
+NOW = 1_760_000_000_000_000_000
 
 
 class Block(Protocol):
@@ -41,47 +37,6 @@ class Session(Protocol):
         """Hand out what is left."""
 
 
-class PythonBlock:
-    """What the store writes today: Arrow columns, as a stream."""
-
-    def __init__(self, events: list[Event]) -> None:
-        found = event_table("routes", events)
-        output = pa.BufferOutputStream()
-        with pa.ipc.new_stream(output, found.schema) as writer:
-            writer.write_table(found)
-        self.rows = len(events)
-        self.columns = tuple(found.column_names)
-        self.view = memoryview(output.getvalue())
-
-    def release(self) -> None:
-        """Give its memory back."""
-        self.view.release()
-
-
-class PythonSession:
-    """The decoder in plain Python, with an `Event` for each route."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._session = BmpSession(ROUTER)
-        self._rows: list[Event] = []
-
-    def feed(self, data: bytes | memoryview, now: int) -> list[Event]:
-        """Take in octets that were read at `now` (ns)."""
-        narrow: list[Event] = []
-        for event in self._session.feed(bytes(data), now):
-            (self._rows if table_of(event) == "routes" else narrow).append(event)
-        if len(self._rows) >= BATCH:
-            self.flush()
-        return narrow
-
-    def flush(self) -> None:
-        """Hand out what is left."""
-        if self._rows:
-            self._sink(PythonBlock(self._rows))
-            self._rows = []
-
-
 def native() -> bool:
     """Whether the fast path is part of this installation."""
     try:
@@ -91,18 +46,22 @@ def native() -> bool:
     return True
 
 
-def open_session(sink: Sink, *, python: bool = False) -> Session:
-    """The fastest session there is, or the one in Python."""
-    if python or not native():
-        return PythonSession(sink)
-    wide: Any = importlib.import_module("collector.inputs.wide")
-    session: Session = wide.WideSession(ROUTER, sink)
+def open_session(sink: Sink) -> Session:
+    """The fastest session there is.
+
+    What a process does not use it does not load, so that its memory is its own.
+    """
+    session: Session
+    if native():
+        session = importlib.import_module("collector.inputs.wide").WideSession(ROUTER, sink)
+    else:
+        session = importlib.import_module("benchmarks.plain").PythonSession(sink)
     return session
 
 
-def block_format(*, python: bool = False) -> str:
+def block_format() -> str:
     """ClickHouse's name for the format of the blocks."""
-    return "ArrowStream" if python or not native() else "Native"
+    return "Native" if native() else "ArrowStream"
 
 
 class Count:
@@ -125,9 +84,9 @@ def parts(data: bytes) -> Iterator[memoryview]:
         yield window[start : start + READ]
 
 
-def decode(data: bytes, sink: Sink, now: int) -> None:
+def decode(data: bytes, sink: Sink) -> None:
     """All of a stream into blocks."""
     session = open_session(sink)
     for part in parts(data):
-        session.feed(part, now)
+        session.feed(part, NOW)
     session.flush()
