@@ -104,6 +104,11 @@ def cpu_seconds(pid: int) -> float:
     return total / 1e9
 
 
+def delay() -> float:
+    """Seconds so far that this thread could have run, had its core been free."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
 def resident(pid: int | None = None, *, peak: bool = False) -> float:
     """MiB of memory that a process, or this one, has now or had at most."""
     name = "VmHWM" if peak else "VmRSS"
@@ -142,14 +147,18 @@ def connect(port: int, within: float = 20) -> socket.socket:
             time.sleep(0.02)
 
 
-def feed(pid: int, port: int, data: bytes) -> float:
-    """Seconds from the first octet sent until the collector has read all and gone idle."""
+def feed(pid: int, port: int, data: bytes) -> dict[str, float]:
+    """Seconds from the first octet sent until the collector has read all and gone idle.
+
+    Its CPU time in between and the most memory that it ever had, too.
+    """
     with connect(port) as connection:
         settle(pid, port)
-        begun = time.perf_counter()
+        used, begun = cpu_seconds(pid), time.perf_counter()
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
-        return settle(pid, port) - begun
+        took, used = settle(pid, port) - begun, cpu_seconds(pid) - used
+    return {"seconds": took, "cpu_s": used, "rss_mib": resident(pid, peak=True)}
 
 
 def settle(pid: int, port: int) -> float:

@@ -29,12 +29,12 @@ PYTHON_SHARE = 20
 
 
 def floor(stream: Stream) -> int:
-    """Find every message and do nothing with it."""
+    """Find every message and do nothing with it; a loop in Python."""
     start = messages = 0
     while start < len(stream.bmp):
         start += int.from_bytes(stream.bmp[start + 1 : start + 5])
         messages += 1
-    return messages
+    return stream.rows if messages == stream.messages else 0
 
 
 def events(stream: Stream) -> int:
@@ -113,8 +113,8 @@ def _ns_per_route(work: Callable[[Stream], int], stream: Stream) -> float:
         found = work(stream)
 
     took = common.seconds(run)
-    if found not in (stream.rows, stream.messages):
-        raise SystemExit(f"{work} found {found} routes of {stream.rows}")
+    if found != stream.rows:
+        raise SystemExit(f"{found} routes were found of {stream.rows}")
     return took / stream.rows * 1e9
 
 
