@@ -157,7 +157,7 @@ def main() -> None:
         file.write_bytes(stream.bmp)
         # Before this process keeps to one core: these parts want all.
         answer |= inserting(file, folder, rounds)
-        answer |= two_threads(file, 2 if sessions.native() else 1)
+        answer |= two_threads(file, 2_000_000 // stream.announcements if sessions.native() else 1)
         answer |= resident(file, (10_000_000 if quick else 100_000_000) // slower**2)
     common.pin(common.FEEDER)
     answer |= collectors(stream, rounds)

@@ -84,9 +84,10 @@ def parts(data: bytes) -> Iterator[memoryview]:
         yield window[start : start + READ]
 
 
-def decode(data: bytes, sink: Sink) -> None:
-    """All of a stream into blocks."""
+def decode(data: bytes, sink: Sink, times: int = 1) -> None:
+    """All of a stream into blocks, by one session that takes it in so many times."""
     session = open_session(sink)
-    for part in parts(data):
-        session.feed(part, NOW)
+    for _ in range(times):
+        for part in parts(data):
+            session.feed(part, NOW)
     session.flush()
