@@ -1,91 +1,142 @@
-"""How fast the plain-Python decoder turns BMP into events, against the floor of finding frames.
+"""How fast the decoders turn BMP in memory into rows, against the floor of finding messages.
 
 `python benchmarks/decode.py [--quick]` prints a table and, as its last line, a JSON object.
+bgpdump, where it is installed, reads the same UPDATEs as MRT and prints them as text.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import random
-import struct
+import shutil
+import statistics
+import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import common, sessions
+from benchmarks.generate import Stream, cached
+from benchmarks.table import Shape
 from collector.event import Kind
 from collector.wire.session import BmpSession
 
-MARKER = b"\xff" * 16
-NOW = 1_800_000_000 * 10**9
+PYTHON_SHARE = 20
+"""The decoder in Python gets a stream so many times shorter: it takes its time."""
 
 
-def stream(routes: int, seed: int = 1) -> bytes:
-    """A table dump: UPDATEs with one to six IPv4 prefixes and the attributes of a transit feed."""
-    chance = random.Random(seed)
-    out = bytearray(struct.pack("!BIB", 3, 6, 4))
-    header = struct.pack("!BB8s16sI4sII", 0, 0, bytes(8), bytes(12) + b"\x0a\0\0\1", 65002,
-                         b"\x0a\0\0\1", 1_700_000_000, 0)  # fmt: skip
-    made = 0
-    while made < routes:
-        count = min(chance.randint(1, 6), routes - made)
-        path = struct.pack("!5I", 65002, *(chance.randint(1, 400_000) for _ in range(4)))
-        communities = struct.pack("!3I", *(chance.getrandbits(32) for _ in range(3)))
-        attributes = b"\x40\x01\x01\0\x40\x02\x16\x02\x05" + path + b"\x40\x03\x04\x0a\0\0\1"
-        attributes += b"\xc0\x08\x0c" + communities
-        nlri = b"".join(
-            b"\x18" + (0x01000000 + made + i << 8).to_bytes(5)[1:4] for i in range(count)
-        )
-        body = struct.pack("!HH", 0, len(attributes)) + attributes + nlri
-        update = MARKER + struct.pack("!HB", 19 + len(body), 2) + body
-        out += struct.pack("!BIB", 3, 48 + len(update), 0) + header + update
-        made += count
-    return bytes(out)
+def floor(stream: Stream) -> int:
+    """Find every message and do nothing with it; a loop in Python."""
+    start = messages = 0
+    while start < len(stream.bmp):
+        start += int.from_bytes(stream.bmp[start + 1 : start + 5])
+        messages += 1
+    return stream.rows if messages == stream.messages else 0
 
 
-def floor(data: bytes) -> float:
-    """Seconds to find every frame and do nothing with it."""
-    begun = time.perf_counter()
-    start = 0
-    while start < len(data):
-        start += int.from_bytes(data[start + 1 : start + 5])
-    return time.perf_counter() - begun
-
-
-def decode(data: bytes) -> tuple[float, int]:
-    """Seconds to make all events from 64 KiB reads, and how many routes that were."""
-    session = BmpSession("10.0.0.254")
-    begun = time.perf_counter()
+def events(stream: Stream) -> int:
+    """All routes as events of the decoder in Python, from reads of 64 KiB."""
+    session = BmpSession(sessions.ROUTER)
     routes = 0
-    for start in range(0, len(data), 65_536):
-        events = session.feed(data[start : start + 65_536], NOW)
-        routes += sum(event.kind == Kind.ANNOUNCE for event in events)
-    return time.perf_counter() - begun, routes
+    for start in range(0, len(stream.bmp), 65_536):
+        found = session.feed(stream.bmp[start : start + 65_536], sessions.NOW)
+        routes += sum(event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW) for event in found)
+    return routes
+
+
+def blocks(stream: Stream) -> int:
+    """All routes as blocks for the store, from reads of 1 MiB."""
+    sink = sessions.Count()
+    sessions.decode(stream.bmp, sink)
+    return sink.rows
+
+
+def bgpdump(program: str, stream: Stream) -> int:
+    """All routes as lines of text that nobody keeps."""
+    with common.scratch() as folder:
+        file = folder / "updates.mrt"
+        file.write_bytes(stream.mrt)
+        subprocess.run(
+            [program, "-m", str(file)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=common.LIMIT,
+        )
+    return stream.rows
+
+
+def decoders() -> dict[str, Callable[[Stream], int]]:
+    """What is measured, by name."""
+    found: dict[str, Callable[[Stream], int]] = {"python": events}
+    if sessions.native():
+        found["native"] = blocks
+    program = shutil.which("bgpdump")
+    if program:
+        found["bgpdump"] = functools.partial(bgpdump, program)
+    return found
 
 
 def main() -> None:
-    """Best of three, as other work on the machine only ever makes it slower."""
+    """All in turn, round by round; ratios are medians over the rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="100,000 routes, not a million")
-    data = stream(100_000 if parser.parse_args().quick else 1_000_000)
-    lowest = min(floor(data) for _ in range(3))
-    seconds, routes = min(decode(data) for _ in range(3))
-    print(f"{'routes':>10} {'octets':>12} {'routes/s':>10} {'ns/route':>9} {'x floor':>8}")
-    print(
-        f"{routes:>10} {len(data):>12} {routes / seconds:>10.0f} "
-        f"{seconds / routes * 1e9:>9.0f} {seconds / lowest:>8.1f}"
-    )
-    print(
-        json.dumps(
-            {
-                "routes_per_s": round(routes / seconds),
-                "ns_per_route": round(seconds / routes * 1e9),
-                "floor_ratio": round(seconds / lowest, 1),
-            }
-        )
-    )
+    parser.add_argument("--quick", action="store_true", help="200,000 routes, not a million")
+    quick = parser.parse_args().quick
+    routes = 200_000 if quick else 1_000_000
+    long = cached(Shape(routes=routes, flowspec=0))
+    short = cached(Shape(routes=routes // PYTHON_SHARE, flowspec=0))
+    common.pin(common.COLLECTOR)
+    streams = {"python": short, "floor": long, "native": long, "bgpdump": long}
+    works = {
+        name: functools.partial(_ns_per_route, work, streams[name])
+        for name, work in {"floor": floor, **decoders()}.items()
+    }
+    found = common.in_turn(works, 3 if quick else 5)
+    rows = []
+    for name, each in found.items():
+        best = min(each)
+        ratio = _ratio(each, found["floor"])
+        row = {"decoder": name, "ns/route": best, "routes/s": round(1e9 / best), "x floor": ratio}
+        rows.append(row)
+    common.show(rows)
+    print(json.dumps(_answer(found)))
+
+
+def _ns_per_route(work: Callable[[Stream], int], stream: Stream) -> float:
+    found = 0
+
+    def run() -> None:
+        nonlocal found
+        found = work(stream)
+
+    took = common.seconds(run)
+    if found != stream.rows:
+        raise SystemExit(f"{found} routes were found of {stream.rows}")
+    return took / stream.rows * 1e9
+
+
+def _ratio(some: list[float], others: list[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(some, others, strict=True)), 2)
+
+
+def _answer(found: dict[str, list[float]]) -> dict[str, object]:
+    """The native decoder's figures under the plain names, or Python's where it stands alone."""
+    ours = found.get("native", found["python"])
+    answer: dict[str, object] = {
+        "decoder": "native" if "native" in found else "python",
+        "ns_per_route": round(min(ours)),
+        "routes_per_s": round(1e9 / min(ours)),
+        "floor_ratio": _ratio(ours, found["floor"]),
+        "ratio_bgpdump": _ratio(found["bgpdump"], ours) if "bgpdump" in found else None,
+        "python_ns_per_route": round(min(found["python"])),
+        "python_floor_ratio": _ratio(found["python"], found["floor"]),
+    }
+    if "native" in found:
+        answer["ratio_python"] = _ratio(found["python"], ours)
+    return answer
 
 
 if __name__ == "__main__":
