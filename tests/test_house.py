@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,3 +139,27 @@ def test_linters_pass(command: list[str]) -> None:
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["cargo", "fmt", "--check"],
+        ["cargo", "clippy", "--offline", "--all-targets", "--", "-D", "warnings"],
+    ],
+    ids=" ".join,
+)
+def test_linters_of_the_native_decoder_pass(command: list[str]) -> None:
+    if shutil.which("cargo") is None:
+        reason = "needs cargo with clippy and rustfmt"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    done = subprocess.run(command, cwd=ROOT / "native", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_unsafe_code_is_in_the_c_abi_alone() -> None:
+    library = (ROOT / "native" / "src" / "lib.rs").read_text()
+    modules = re.findall(r"^(?:#\[(.*)\]\n)?(?:pub )?mod (\w+);", library, re.MULTILINE)
+    unguarded = [name for guard, name in modules if guard != "forbid(unsafe_code)"]
+    assert unguarded == ["abi"]
+    assert len(modules) == len(list((ROOT / "native" / "src").glob("*.rs"))) - 1

@@ -163,7 +163,7 @@ impl Decoder {
         }
         let destinations = &self.rows.destinations;
         let rows = destinations.address.len() - first;
-        if rows * block.len() > LARGEST_EXPANSION {
+        if rows == 0 || rows * block.len() > LARGEST_EXPANSION {
             return Err(Decline);
         }
         let each = destinations.address[first..].iter().zip(&destinations.length[first..]);

@@ -55,7 +55,8 @@ class Pair:
         seen += native.close(end, "end")
         by_sequence = {event.sequence: event for event in expected}
         for event in seen:
-            assert by_sequence.pop(event.sequence) == event
+            known = by_sequence.pop(event.sequence)
+            assert known == event, f"{event}, the reference has {known}"
         assert [e for e in by_sequence.values() if table_of(e) != "routes"] == []
         assert native.broken == reference.broken
         assert native.messages == reference.messages
