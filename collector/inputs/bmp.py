@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from collector import native
 from collector.event import Event
 from collector.inputs.wide import Sink, WideSession
+from collector.native import decoder_name
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class BmpServer:
         self._on_events = on_events
         self._sink = sink
         self._watched = tuple(watched)
-        self._read_size = READ_SIZE[native.decoder_name()]
+        self._read_size = READ_SIZE[decoder_name()]
         self._room = room
         self._clock = clock
         self._server: asyncio.Server | None = None

@@ -10,9 +10,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from collector import native
 from collector.event import Event, Kind
-from collector.native import Block, Core, Stop
+from collector.native import (
+    FAMILIES,
+    FAMILY_NUMBERS,
+    KEY,
+    Block,
+    Core,
+    Stop,
+    address_of,
+    library,
+)
 from collector.wire import bmp
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.peers import Peer
@@ -57,7 +65,7 @@ class WideSession(BmpSession):
         self._keys: defaultdict[tuple[str, str | None, str | None], set[bytes]] = defaultdict(set)
         """Headers that the native decoder was told of, by peer."""
         self._core: Core | None = None
-        if native.library() is not None:
+        if library() is not None:
             self._core = Core(max_rows=limits[0], max_octets=limits[1])
             self._core.watch(watched)
 
@@ -73,7 +81,7 @@ class WideSession(BmpSession):
         if self.broken is not None:
             return events
         whole = self._tail + data if self._tail else bytes(data)
-        address, length, at = native.address_of(whole), len(whole), 0
+        address, length, at = address_of(whole), len(whole), 0
         while True:
             stop, read, rows = core.decode(address + at, length - at, now, self._sequence)
             at += read
@@ -139,7 +147,7 @@ class WideSession(BmpSession):
             if kind != bmp.ROUTE_MONITORING or _ends_table(events):
                 self._forget(core, header.key)
             elif header.key in self._peers:
-                self._tell(core, raw[bmp.HEADER : bmp.HEADER + native.KEY], header)
+                self._tell(core, raw[bmp.HEADER : bmp.HEADER + KEY], header)
         return events
 
     def _tell(self, core: Core, octets: bytes, header: bmp.PeerHeader) -> None:
@@ -147,8 +155,8 @@ class WideSession(BmpSession):
             return
         peer = self._peers[header.key]
         context = peer.context(header)
-        add_path = _bits(numbers in context.add_path for numbers in native.FAMILY_NUMBERS)
-        dumping = _bits(peer.is_dump(header.view, family) for family in native.FAMILIES)
+        add_path = _bits(numbers in context.add_path for numbers in FAMILY_NUMBERS)
+        dumping = _bits(peer.is_dump(header.view, family) for family in FAMILIES)
         names = (
             *(self.router, self.router_address, header.peer or "", header.bgp_id),
             *(header.rd or "", header.view, peer.table or ""),

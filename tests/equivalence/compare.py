@@ -25,7 +25,7 @@ def main(folder: Path) -> str:
         columns = path.with_suffix(".columns").read_text().splitlines()
         store.insert_native("routes", columns, path, path.stem)
     names = ", ".join(SCHEMAS["routes"])
-    ask = f"SELECT {names} FROM {{}} ORDER BY received, sequence, address, length"
+    ask = f"SELECT {names} FROM {{}} ORDER BY received, sequence, address, length"  # noqa: S608
     ours, reference = store.query(ask.format("routes")), store.query(ask.format("expected"))
     answer = "equal" if ours.equals(reference) else difference(ours, reference)
     store.close()

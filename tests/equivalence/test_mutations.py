@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.generate import Shape, generate
+from benchmarks.generate import generate
+from benchmarks.table import Shape
 from collector import native
 from collector.wire import bmp
 from tests.equivalence.mutations import mutate

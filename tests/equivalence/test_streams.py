@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.generate import Shape, generate
+from benchmarks.generate import generate
+from benchmarks.table import Shape
 from collector import native
 from collector.inputs.files import capture_streams
 from tests.equivalence.pair import Pair, cut

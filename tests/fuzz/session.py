@@ -51,7 +51,7 @@ def main() -> None:
         from tests.equivalence.pair import Pair
     seeds = messages()
     # What most messages need before them.
-    opening = b"".join(message for message in seeds if message[5] in (3, 4))
+    opening = b"".join(next(m for m in seeds if m[5] == kind) for kind in (4, 3))
     for word in sys.argv[1:]:
         if not word.startswith("-") and not Path(word).is_file():
             fill(Path(word), seeds)
