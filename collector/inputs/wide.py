@@ -30,6 +30,8 @@ DAY = 86_400_000_000_000
 """A block is of one day, as the tables are partitioned by it."""
 MAX_ROWS = 50_000
 MAX_OCTETS = 32 << 20
+ROOM = 1 << 17
+"""Octets of the memory that is read from, at first: more than a server reads at once."""
 PATIENCE = 500_000_000
 """How long a route may wait for others of its block, ns."""
 
@@ -60,7 +62,9 @@ class WideSession(BmpSession):
         self.counted: Counter[str] = Counter()
         """Routes in blocks by kind of event, since somebody last cleared it."""
         self._sink = sink
-        self._tail = b""
+        self._room = bytearray(ROOM)
+        self._waiting = 0
+        """Octets of a message that is not whole yet, at the front of the room."""
         self._day = 0
         self._keys: defaultdict[tuple[str, str | None, str | None], set[bytes]] = defaultdict(set)
         """Headers that the native decoder was told of, by peer."""
@@ -80,8 +84,8 @@ class WideSession(BmpSession):
         events = self.tick(now)
         if self.broken is not None:
             return events
-        whole = self._tail + data if self._tail else bytes(data)
-        address, length, at = address_of(whole), len(whole), 0
+        length, at = self._append(data), 0
+        whole, address = self._room, address_of(self._room)
         while True:
             stop, read, rows = core.decode(address + at, length - at, now, self._sequence)
             at += read
@@ -92,17 +96,28 @@ class WideSession(BmpSession):
                 self.flush()
             elif stop == Stop.DECLINED:
                 size = int.from_bytes(whole[at + 1 : at + 5])
-                events += self._declined(core, whole[at : at + size], now)
+                events += self._declined(core, bytes(whole[at : at + size]), now)
                 at += size
             else:
                 size = int.from_bytes(whole[at + 1 : at + 5])
                 reason = self._check_frame(whole[at], size) or "the stream cannot be framed"
-                events.append(self._break(reason, whole[at : at + 64], now))
+                raw = bytes(whole[at : min(at + 64, length)])
+                events.append(self._break(reason, raw, now))
                 at = length
                 break
-        self._tail = whole[at:]
+        self._waiting = length - at
+        whole[: self._waiting] = whole[at:length]
         self._count(core)
         return events
+
+    def _append(self, data: bytes | memoryview) -> int:
+        """Put the data behind what waits; how many octets there are now."""
+        length = self._waiting + len(data)
+        if length > len(self._room):
+            # Another one, as the native decoder may still have the address of this one.
+            self._room = self._room[: self._waiting].ljust(2 * length, b"\0")
+        self._room[self._waiting : length] = data
+        return length
 
     def tick(self, now: int) -> list[Event]:
         """The end-of-RIBs that `now` (ns) makes due, each as of its own moment."""
@@ -119,8 +134,8 @@ class WideSession(BmpSession):
 
     def close(self, now: int, reason: str) -> list[Event]:
         """The connection ended at `now` (ns); what waits is flushed."""
-        self._buffer += self._tail
-        self._tail = b""
+        self._buffer += self._room[: self._waiting]
+        self._waiting = 0
         events = super().close(now, reason)
         self.flush()
         return events

@@ -111,9 +111,9 @@ def decoder_name() -> str:
     return "python" if library() is None else "native"
 
 
-def address_of(data: bytes) -> int:
-    """Where the octets are, for as long as they live."""
-    return ctypes.cast(ctypes.c_char_p(data), pointer).value or 0
+def address_of(data: bytearray) -> int:
+    """Where the octets are, until the array changes its size."""
+    return ctypes.addressof((ctypes.c_char * len(data)).from_buffer(data))
 
 
 class Block:
@@ -229,7 +229,7 @@ class Core:
             raise NativeError("the native decoder failed")
 
 
-def count_frames(data: bytes) -> int:
+def count_frames(data: bytearray) -> int:
     """Whole BMP messages in the data, looking at their headers alone: a floor for benchmarks."""
     found = library()
     if found is None:
