@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from anchorwatch import __version__
+from benchmarks.generate import generate
+from benchmarks.table import Shape
+from collector.native import library
 from tests.integration.test_alertmanager import free_port
 from tests.unit.rules.test_contract import INTENT
 from tests.unit.wire.build import (
@@ -63,9 +68,15 @@ class Installation:
         return done.stderr
 
     @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen([*COMMAND, "run"], cwd=self.folder, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [*COMMAND, "run"],
+                cwd=self.folder,
+                env=os.environ | environment,
+                stdout=log,
+                stderr=log,
+            )
         try:
             deadline = time.monotonic() + 30
             while not self.answers():
@@ -256,6 +267,48 @@ def test_what_was_received_is_in_the_store_afterwards(here: Installation) -> Non
         [*COMMAND, "flowspec"], cwd=here.folder, capture_output=True, text=True, check=True
     )
     assert nothing.stdout.startswith("no router held a Flowspec rule at ")
+
+
+COLUMNS = (
+    "sequence, time, router, peer, view, kind, provenance, family, rd, prefix, path_id, labels, "
+    "next_hop, as_path_text, origin_as, origin, med, local_pref, communities, ext_communities, "
+    "large_communities, originator_id, cluster_list, aggregator, warnings"
+)
+DIGEST = f"""
+import sys
+from pathlib import Path
+from collector.store.embedded import EmbeddedStore
+store = EmbeddedStore(Path(sys.argv[1]), create=False)
+sql = "SELECT count() AS n, sum(cityHash64({COLUMNS})) AS digest FROM routes"
+print(*store.query(sql).to_pylist()[0].values())
+store.close()
+"""  # noqa: S608 - our own names
+
+
+def test_a_table_is_stored_alike_whichever_decoder_runs(here: Installation, tmp_path: Path) -> None:
+    stream = generate(Shape(routes=20_000, seed=5, vpn=True))
+    digests = []
+    for decoder in ("native", "python"):
+        if decoder == "native" and library() is None:
+            pytest.skip("the native decoder is not there")
+        shutil.rmtree(here.folder / "anchorwatch-data", ignore_errors=True)
+        with here.running(ANCHORWATCH_DECODER=decoder):
+            with here.connect() as router:
+                router.sendall(stream.bmp)
+                here.metric('anchorwatch_events_total{kind="announce"}', 20_000 + stream.rules)
+            info = f'anchorwatch_build_info{{decoder="{decoder}",version="{__version__}"}}'
+            assert here.metrics()[info] == 1
+            here.metric("anchorwatch_bmp_sessions", 0)
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST, str(here.folder / "anchorwatch-data" / "store")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith(f"{stream.rows} ")
+        digests.append(done.stdout)
+    assert digests[0] == digests[1]
+    assert "Traceback" not in here.log()
 
 
 def test_a_receiver_that_is_down_is_told_by_health_and_metrics(here: Installation) -> None:
