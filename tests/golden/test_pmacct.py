@@ -85,7 +85,9 @@ class Tables:
 def test_every_route_is_as_nfacctd_decoded_it(case: str, shared_data: Path) -> None:
     folder = shared_data / TESTS / case
     expected = [pmacct.route(line) for line in golden(folder, "route_monitor")]
-    tables, ours, messages, unheld = Tables(), [], set(), []
+    tables, messages = Tables(), set()
+    ours: list[Row] = []
+    unheld: list[Row] = []
     for event in events_of(folder):
         held = tables.take(event)
         if event.kind in ROUTES:
