@@ -238,7 +238,7 @@ def _next_hop(body: Json) -> str | None:
 
 def opened(message: Json) -> Row:
     """What an OPEN says: the number of the AS is that of the capability, where there is one."""
-    body = message["Open"] if "Open" in message else message
+    body = message.get("Open", message)
     each = [
         (capability, {}) if isinstance(capability, str) else _only(capability)
         for parameter in body["params"]
@@ -276,7 +276,7 @@ def counters(report: Json) -> dict[str, int]:
 
 def down(reason: Any) -> str:
     """Why a peer went down, in the words of events."""
-    name, value = (reason, None) if isinstance(reason, str) else _only(reason)
+    name, value = (reason, {}) if isinstance(reason, str) else _only(reason)
     if name == "RemoteSystemClosedNoData":
         return "remote, without notification"
     if name == "LocalSystemClosedTlvDataFollows":
