@@ -30,7 +30,7 @@ STATISTICS = {
 }
 
 
-def lines(path: Path, *messages: str) -> list[Line]:
+def lines(path: Path, *messages: str | None) -> list[Line]:
     """The lines about BMP messages of these kinds (`bmp_msg_type`)."""
     found = [json.loads(text) for text in path.read_text().splitlines()]
     return [line for line in found if line.get("bmp_msg_type") in messages]
@@ -67,20 +67,23 @@ def words(value: Any) -> list[str]:
 
 def route(line: Line) -> Row:
     """A route with the fields of an event."""
+    row = {**peer(line), **destination(line)}
+    if line["safi"] == LABELLED:
+        del row["peer_rd"]  # pmacct prints none for labelled routes, though the peer has one
+    return row
+
+
+def destination(line: Line) -> Row:
+    """A route without the peer that it came from."""
     kind = KINDS.get(line.get("log_type", ""), "announce")  # updates, and what it dumps or deletes
     row: Row = {
-        **peer(line),
         "kind": kind,
         "family": family_name(line["afi"], line["safi"]),
         "rd": rd(line["rd"]) if line["rd_origin"] == "bgp" else None,
         "prefix": line["ip_prefix"],
         "path_id": line["as_path_id"],
     }
-    if line["safi"] == LABELLED:
-        del row["peer_rd"]  # pmacct prints none for labelled routes, though the peer has one
-    if kind == "announce":
-        row |= attributes(line)
-    return row
+    return row | attributes(line) if kind == "announce" else row
 
 
 def attributes(line: Line) -> Row:
