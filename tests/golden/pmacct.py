@@ -18,7 +18,7 @@ KINDS = {"withdraw": "withdraw", "end-of-rib": "end-of-rib"}
 LABELLED = 4
 ATTRIBUTES = (
     *("labels", "next_hop", "as_path", "origin", "med", "local_pref"),
-    *("communities", "ext_communities", "large_communities"),
+    *("communities", "ext_communities", "large_communities", "aigp", "label_index"),
 )
 STATISTICS = {
     "Number of (known) duplicate prefix advertisements": "duplicate_announcements",
@@ -101,6 +101,8 @@ def attributes(line: Line) -> Row:
         # pmacct writes RT and SoO in capitals.
         "ext_communities": sorted(text.lower() for text in words(line["ecomms"])),
         "large_communities": sorted(words(line["lcomms"])),
+        "aigp": line["aigp"],
+        "label_index": line["psid_li"],
     }
 
 
@@ -113,3 +115,15 @@ def statistics(found: Iterable[Line]) -> list[Row]:
             name += f" {line['afi']}/{line['safi']}"
         rows.append({**peer(line), "name": name, "value": line["counter_value"]})
     return rows
+
+
+def of_octets(unknown: Iterable[str]) -> Row:
+    """What pmacct prints of attributes that events carry as octets."""
+    octets = {text.split(" ")[0]: bytes.fromhex(text.split(" ")[2]) for text in unknown}
+    aigp, sid = octets.get("26", b""), octets.get("40", b"")
+    return {
+        # The AIGP TLV (RFC 7311 section 3): type 1, eleven octets.
+        "aigp": int.from_bytes(aigp[3:11]) if aigp[:3] == b"\x01\x00\x0b" else None,
+        # The Label-Index TLV (RFC 8669 section 3.1): type 1, seven octets.
+        "label_index": int.from_bytes(sid[6:10]) if sid[:3] == b"\x01\x00\x07" else None,
+    }

@@ -78,8 +78,9 @@ def without(row: Row, *names: str) -> Row:
 
 
 def fields_of(rows: Iterable[Row]) -> int:
-    """How many values there are to compare."""
-    return sum(map(len, rows))
+    """How many values are compared that say something; that both say nothing does not count."""
+    values = [value for row in rows for value in row.values()]
+    return sum(value not in (None, (), []) and value is not False for value in values)
 
 
 def difference(expected: Iterable[Row], ours: Iterable[Row], shown: int = 4) -> str:

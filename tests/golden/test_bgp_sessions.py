@@ -123,7 +123,8 @@ def as_pmacct(route: Row) -> Row:
     names = ("kind", "family", "rd", "prefix", "path_id")
     if route["kind"] != "announce":
         return filled(route, names)
-    row = filled(route, (*names, *pmacct.ATTRIBUTES))
+    wanted = (*names, *pmacct.ATTRIBUTES)
+    row = filled({**route, **pmacct.of_octets(route.get("unknown_attributes", ()))}, wanted)
     for name in ("communities", "ext_communities", "large_communities"):
         row[name] = sorted(row[name])
     return {**row, "next_hop": unmapped(route["next_hop"])}

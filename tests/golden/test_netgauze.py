@@ -209,7 +209,7 @@ def test_version_4_says_what_becomes_of_each_path(shared_data: Path) -> None:
         fields = ("prefix", "table", "path_status", "path_id")
         assert difference(expected, [pick(e, fields) for e in events]) == ""
         compared += fields_of(expected)
-    assert compared > 50
+    assert compared >= 50
     print(Tally("NetGauze version 4 TLVs", 0, 0, compared))
 
 

@@ -54,6 +54,7 @@ def comparable(event: Event) -> Row:
         for name in ("communities", "ext_communities", "large_communities"):
             row[name] = sorted(row[name])
         row["next_hop"] = unmapped(event.next_hop)
+        row |= pmacct.of_octets(event.unknown_attributes)
     else:
         # What pmacct prints with a withdrawal is the route that goes, out of its own table.
         row = without(row, *pmacct.ATTRIBUTES)
