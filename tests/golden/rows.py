@@ -47,6 +47,16 @@ class Tally:
         )
 
 
+TALLIES: list[Tally] = []
+"""What was reported in this run."""
+
+
+def report(tally: Tally) -> None:
+    """Say how much was compared (pytest -s shows it), and keep it for the sum at the end."""
+    print(tally)
+    TALLIES.append(tally)
+
+
 def heard(path: Path) -> list[Event]:
     """What the routers of a capture said, without what anchorwatch concluded."""
     return [e for e in read_events(path) if e.provenance != Provenance.SYNTHETIC]

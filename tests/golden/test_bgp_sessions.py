@@ -9,7 +9,7 @@ import pytest
 from collector.wire import bgp
 from collector.wire.destinations import Context
 from tests.golden import netgauze, pmacct
-from tests.golden.rows import Row, Tally, difference, fields_of, host, unmapped
+from tests.golden.rows import Row, Tally, difference, fields_of, host, report, unmapped
 from tests.golden.sessions import messages, streams
 from tests.golden.test_netgauze import ASSETS as NETGAUZE
 from tests.golden.test_netgauze import ATTRIBUTES, DESTINATION
@@ -63,7 +63,7 @@ def test_every_update_is_as_netgauze_decoded_it(case: str, shared_data: Path) ->
     said = [netgauze.opened(body) for name, body in golden if name == "Open"]
     assert difference(said, [as_open(found) for found in opens]) == ""
     assert len(kinds) == len(golden)
-    print(Tally(f"NetGauze {case}", len(kinds), len(expected), fields_of(expected)))
+    report(Tally(f"NetGauze {case}", len(kinds), len(expected), fields_of(expected)))
 
 
 def test_sessions_that_netgauze_decoded_in_part_are_read_whole(shared_data: Path) -> None:
@@ -77,7 +77,7 @@ def test_sessions_that_netgauze_decoded_in_part_are_read_whole(shared_data: Path
     assert not missing
     assert len(opens) == kinds.count(bgp.OPEN) == 20
     assert kinds.count(bgp.UPDATE) == 100
-    print(Tally("NetGauze multiple sessions", len(golden), len(expected), fields_of(expected)))
+    report(Tally("NetGauze multiple sessions", len(golden), len(expected), fields_of(expected)))
 
 
 def as_open(found: bgp.Open) -> Row:
@@ -116,7 +116,7 @@ def test_every_route_is_as_nfacctd_decoded_it(case: str, shared_data: Path) -> N
     expected = [pmacct.destination(line) for line in lines]
     routes, _, kinds = read(folder / "traffic-00.pcap")
     assert difference(expected, [as_pmacct(route) for route in routes]) == ""
-    print(Tally(f"pmacct {case}", len(kinds), len(expected), fields_of(expected)))
+    report(Tally(f"pmacct {case}", len(kinds), len(expected), fields_of(expected)))
 
 
 def as_pmacct(route: Row) -> Row:

@@ -12,7 +12,7 @@ from collector.wire import bgp
 from collector.wire.cursor import Cursor
 from collector.wire.destinations import Context
 from tests.golden import exabgp
-from tests.golden.rows import Row, Tally, fields_of, host
+from tests.golden.rows import Row, Tally, fields_of, host, report
 
 FILES = ("exabgp_flowspec", "exabgp_encoding", "exabgp_decoding")
 MARKER = b"\xff" * 16
@@ -87,7 +87,7 @@ def test_every_update_is_as_exabgp_decoded_it(name: str, shared_data: Path) -> N
         assert found == expected, f"{name} line {number}: {vector['hex']}"
         total += Tally("", 1, len(expected), fields_of(expected))
     assert total.messages >= 20
-    print(total)
+    report(total)
 
 
 def test_what_exabgp_has_no_json_for_is_read_without_an_error(shared_data: Path) -> None:

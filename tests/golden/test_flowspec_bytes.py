@@ -15,7 +15,7 @@ from collector.wire.destinations import Context
 from collector.wire.flowspec import read_rules
 from tests.golden import flowspec_bytes
 from tests.golden.flowspec_bytes import REFUSED
-from tests.golden.rows import Tally
+from tests.golden.rows import Tally, report
 
 Vector = dict[str, Any]
 
@@ -56,7 +56,7 @@ def test_rules_of_gobmp_are_read_or_refused_as_the_rfc_has_it(shared_data: Path)
         assert found == flowspec_bytes.GOBMP[vector["hex"]], vector
         compared += 1
     assert compared >= len(flowspec_bytes.GOBMP)
-    print(Tally("gobmp Flowspec octets", compared, compared, compared))
+    report(Tally("gobmp Flowspec octets", compared, compared, compared))
 
 
 def test_rules_with_a_length_that_counts_itself_are_refused_and_read_without_it(
@@ -71,7 +71,7 @@ def test_rules_with_a_length_that_counts_itself_are_refused_and_read_without_it(
             assert read(with_length(data[1:])) == expected, vector
             compared += 1
     assert compared == len(flowspec_bytes.COUNTED_TOO_HIGH) == 24
-    print(Tally("gobmp Flowspec table", compared, compared, compared))
+    report(Tally("gobmp Flowspec table", compared, compared, compared))
 
 
 def test_the_six_rules_of_an_arista_are_read_whole(shared_data: Path) -> None:
@@ -155,4 +155,4 @@ def test_captured_updates_with_flowspec_are_as_tshark_decoded_them(shared_data: 
         found.append((route["family"], route.get("rule", route["kind"]), action))
         assert not route.get("warnings")
     assert found == CAPTURED
-    print(Tally("bgp-rs captures", len(found), len(found), len(found) * 3))
+    report(Tally("bgp-rs captures", len(found), len(found), len(found) * 3))

@@ -16,7 +16,7 @@ from collector.wire import bgp, bmp
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.destinations import Context
 from collector.wire.session import BmpSession
-from tests.golden.rows import Tally
+from tests.golden.rows import Tally, report
 from tests.golden.sessions import messages, streams
 
 BGP_HEADER = 19
@@ -90,7 +90,7 @@ def test_updates_that_afl_made_are_read_or_refused(shared_data: Path) -> None:
     assert read > 500
     assert refused > 1000
     assert slowest < SLOWEST
-    print(Tally(f"AFL corpus: {read} readings, {refused} refusals", (read + refused) // 4))
+    report(Tally(f"AFL corpus: {read} readings, {refused} refusals", (read + refused) // 4))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_bmp_session_outlives_everything_that_afl_made(
         undecodable += sum(event.kind == Kind.UNDECODABLE for event in found)
     assert inputs > 1600
     assert events >= inputs - 20  # as it is, an input too short for a header says nothing
-    print(f"AFL corpus in BMP: {inputs} inputs, {events} events, {undecodable} undecodable")
+    report(Tally(f"AFL in BMP: {events} events, {undecodable} undecodable", inputs))
 
 
 def test_one_session_goes_on_after_each_bad_message(shared_data: Path) -> None:
@@ -175,4 +175,4 @@ def test_malformed_captures_of_tcpdump_are_read_or_refused(shared_data: Path) ->
             fed(monitored(data))
             fed(mirrored(data))
     assert count >= 20
-    print(Tally("tcpdump captures", count))
+    report(Tally("tcpdump captures", count))

@@ -10,7 +10,7 @@ from pathlib import Path
 from collector.event import Event, Kind
 from collector.inputs.files import capture_streams
 from collector.wire.session import BmpSession
-from tests.golden.rows import Tally
+from tests.golden.rows import Tally, report
 
 FOLDER = "akvorado+akvorado/outlet/routing/provider/bmp/testdata"
 LAB = "vincentbernat+network-lab/lab-juniper-vmx-bmp/juniper-bmp-ok.pcap"
@@ -109,7 +109,7 @@ def test_the_rib_after_the_announcements_is_that_of_akvorado(shared_data: Path) 
     expected = {"initiation": 1, "peer-up": 4, "route-monitoring": 25, "statistics": 4}
     assert rib.messages() == expected
     count = len(rib.routes)
-    print(Tally("akvorado RIB after announcements", 25, count, count * 8))
+    report(Tally("akvorado RIB after announcements", 25, count, count * 8))
 
 
 def test_routes_of_peers_that_never_came_up_are_the_same(shared_data: Path) -> None:
@@ -173,4 +173,4 @@ def test_the_whole_session_of_the_lab_leaves_nothing(shared_data: Path) -> None:
     assert with_id == [("192.0.2.4/31", 1, "")]
     expected = {"initiation": 1, "peer-up": 4, "route-monitoring": 34, "statistics": 4}
     assert rib.messages() == {**expected, "termination": 1}
-    print(Tally("network-lab session", 44, 36, 0))
+    report(Tally("network-lab session", 44, 36, 0))

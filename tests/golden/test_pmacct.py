@@ -15,6 +15,7 @@ from tests.golden.rows import (
     fields_of,
     heard,
     host,
+    report,
     route_row,
     unmapped,
     without,
@@ -98,7 +99,7 @@ def test_every_route_is_as_nfacctd_decoded_it(case: str, shared_data: Path) -> N
     assert expected
     assert difference(expected, ours) == ""
     assert len(unheld) == (4 if case.startswith("204") else 0)
-    print(Tally(f"pmacct {case}", len(messages), len(expected), fields_of(expected)))
+    report(Tally(f"pmacct {case}", len(messages), len(expected), fields_of(expected)))
 
 
 def deleted(folder: Path) -> list[pmacct.Line]:
@@ -125,7 +126,7 @@ def test_the_tables_that_result_are_those_of_nfacctd(case: str, shared_data: Pat
     left = tables.swept if case.startswith("204") else [*tables.swept, *tables.routes.values()]
     assert expected
     assert difference(expected, [without(comparable(event), "time") for event in left]) == ""
-    print(Tally(f"pmacct {case} tables", 0, len(expected), fields_of(expected)))
+    report(Tally(f"pmacct {case} tables", 0, len(expected), fields_of(expected)))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -150,7 +151,7 @@ def test_every_peer_that_comes_up_is_as_nfacctd_decoded_it(case: str, shared_dat
             found.append({**peer_of(event), **row, "text": said.get("text"), "table": event.table})
     assert expected
     assert difference(expected, found) == ""
-    print(Tally(f"pmacct {case} peer up", len(expected), 0, fields_of(expected)))
+    report(Tally(f"pmacct {case} peer up", len(expected), 0, fields_of(expected)))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -166,7 +167,7 @@ def test_every_router_says_what_nfacctd_heard_it_say(case: str, shared_data: Pat
     found = [event.information or {} for event in events_of(folder) if event.kind == Kind.FEED_UP]
     assert expected
     assert difference(expected, found) == ""
-    print(Tally(f"pmacct {case} initiation", len(expected), 0, fields_of(expected)))
+    report(Tally(f"pmacct {case} initiation", len(expected), 0, fields_of(expected)))
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[4], CASES[6]])
@@ -181,7 +182,7 @@ def test_every_counter_is_as_nfacctd_decoded_it(case: str, shared_data: Path) ->
     ]
     assert expected
     assert difference(expected, found) == ""
-    print(Tally(f"pmacct {case} statistics", len(reports), 0, fields_of(expected)))
+    report(Tally(f"pmacct {case} statistics", len(reports), 0, fields_of(expected)))
 
 
 def test_every_peer_that_goes_down_does_so_for_the_reason_that_nfacctd_heard(
@@ -204,4 +205,4 @@ def test_every_peer_that_goes_down_does_so_for_the_reason_that_nfacctd_heard(
     ]
     assert len(expected) == 3
     assert difference(expected, found) == ""
-    print(Tally("pmacct 204 peer down", len(expected), 0, fields_of(expected)))
+    report(Tally("pmacct 204 peer down", len(expected), 0, fields_of(expected)))

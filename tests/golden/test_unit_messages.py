@@ -12,7 +12,7 @@ from collector.wire import bgp
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.destinations import Context
 from collector.wire.session import BmpSession
-from tests.golden.rows import Tally
+from tests.golden.rows import Tally, report
 from tests.golden.test_flowspec_bytes import Vector, vectors
 
 BAD_BMP = {
@@ -57,7 +57,7 @@ def test_every_bmp_message_is_read_or_told_as_undecodable(shared_data: Path) -> 
             continue
         reasons = [e.reason for e in events_of(vector) if e.kind == Kind.UNDECODABLE]
         assert bool(reasons) == (vector["name"] in BAD_BMP), (vector["src"], reasons)
-    print(Tally("BMP unit messages", len(found), 0, len(found)))
+    report(Tally("unit tests: BMP messages", len(found), 0, len(found)))
 
 
 @pytest.mark.xfail(strict=True, reason="a Peer Down without its NOTIFICATION is undecodable")
@@ -175,7 +175,7 @@ def test_every_bgp_message_is_read_or_refused(shared_data: Path) -> None:
             refused = error.field
         names = (vector["func"], f"{vector['func']} {vector['var']}")
         assert refused == next((BAD_BGP[n] for n in names if n in BAD_BGP), ""), vector["src"]
-    print(Tally("BGP unit messages", len(found), 0, len(found)))
+    report(Tally("unit tests: BGP messages", len(found), 0, len(found)))
 
 
 def test_a_path_of_two_octets_has_the_numbers_of_its_as4_path(shared_data: Path) -> None:
