@@ -19,6 +19,11 @@ def streams(path: Path) -> dict[Flow, bytes]:
     with path.open("rb") as file:
         for segment in read_segments(file):
             found[segment.flow] += segment.data
+    if not found:  # a link layer that captures of BMP do not have, such as PPP
+        octets = path.read_bytes()
+        start = octets.find(bgp.MARKER)
+        if start >= 0:
+            found[("", 0, "", 0)] += octets[start:]
     return {flow: bytes(data) for flow, data in found.items()}
 
 
