@@ -147,8 +147,13 @@ COUNTED_TOO_HIGH = {
     "0b0381110b912e": REFUSED,  # a value of two octets promised, one there
     "0e0a8505dc0c9104": REFUSED,
     "100685040005850400": REFUSED,
+    "0505810050": REFUSED,  # a value of two octets behind an operator that says one
+    "12010003810605810050099102": REFUSED,
+    "160120c000020003810605810016099129": REFUSED,
+    "130100038106058101bb099110": REFUSED,
+    "0d01000381010c9104": REFUSED,
 }
-"""gobmp's table of rules, whose lengths count themselves too: read without the length."""
+"""gobmp's rules whose lengths are too high, some as they count themselves: read without it too."""
 
 COMPONENTS = {
     "03509101bb": "destination-port >=80 =443",
