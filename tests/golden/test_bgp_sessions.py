@@ -59,9 +59,11 @@ def test_every_update_is_as_netgauze_decoded_it(case: str, shared_data: Path) ->
     golden = netgauze.messages(folder / "traffic-00-bgp.json")
     expected = [row for name, body in golden if name == "Update" for row in netgauze.routes(body)]
     routes, opens, kinds = read(folder / "traffic-00.pcap")
-    assert difference(expected, [as_netgauze(route) for route in routes]) == ""
+    found = [as_netgauze(route) for route in routes]
+    assert difference(expected, found) == ""
+    assert found == expected  # in the same order, too
     said = [netgauze.opened(body) for name, body in golden if name == "Open"]
-    assert difference(said, [as_open(found) for found in opens]) == ""
+    assert difference(said, map(as_open, opens)) == ""
     assert len(kinds) == len(golden)
     report(Tally(f"NetGauze {case}", len(kinds), len(expected), fields_of(expected)))
 

@@ -99,7 +99,9 @@ def test_every_route_is_as_netgauze_decoded_it(case: str, shared_data: Path) -> 
     events = [e for e in ours(shared_data, case) if e.family]
     unread = [event for event in events if is_two_octet(event)]
     assert len(unread) == refusals(shared_data, case)["RouteMonitoring"]
-    assert difference(expected, [route(e) for e in events if e not in unread]) == ""
+    found = [route(event) for event in events if event not in unread]
+    assert difference(expected, found) == ""
+    assert found == expected  # in the same order, too
     messages = len({event.raw for event in events})
     report(Tally(f"NetGauze {case}", messages, len(expected), fields_of(expected)))
 
