@@ -60,7 +60,6 @@ def test_every_bmp_message_is_read_or_told_as_undecodable(shared_data: Path) -> 
     report(Tally("unit tests: BMP messages", len(found), 0, len(found)))
 
 
-@pytest.mark.xfail(strict=True, reason="a Peer Down without its NOTIFICATION is undecodable")
 def test_a_peer_down_without_its_notification_is_still_a_peer_down(shared_data: Path) -> None:
     # routecore: local notification as the reason, and no NOTIFICATION behind it.
     found = event(shared_data, NO_NOTIFICATION)
