@@ -9,6 +9,7 @@ from collector.event import Kind, View
 from collector.wire import bgp
 from collector.wire.addresses import address
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.destinations import Context
 from collector.wire.families import NAMES
 
 Fields = dict[str, Any]
@@ -23,17 +24,23 @@ ESTABLISHED = 6
 OLD_UPDATE, OLD_STATE_CHANGE = 1, 3
 _OLD_COUNTED = {5: "open", 6: "notification", 7: "keepalive"}
 _ALL_FAMILIES = frozenset(NAMES) | {(1, 2), (2, 2)}
+_NO_FAMILIES = frozenset[tuple[int, int]]()
 _COUNTED = {1: "open", 3: "notification", 4: "keepalive", 5: "route-refresh"}
-_BITS = {1: 4, 2: 16}
+_SIZES = {1: 4, 2: 16}
+_STATES = 4
+"""Octets of the two states."""
+
+Key = tuple[str, str | None, int]
+"""Router, peer and its AS."""
 
 
 @dataclass(slots=True)
 class Peers:
-    """What earlier records said of the peers, by (router, peer, AS)."""
+    """What earlier records said of the peers."""
 
-    epochs: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    epochs: dict[Key, int] = field(default_factory=dict)
     """When a session came up, ns."""
-    notifications: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    notifications: dict[Key, str] = field(default_factory=dict)
     """What a NOTIFICATION said before the session's end."""
 
 
@@ -41,12 +48,12 @@ class Peers:
 class Session:
     """The head of a BGP4MP record: between whom the message went."""
 
-    peer: str
+    peer: str | None
     peer_as: int
     local: str
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """What tells this session from others of the file."""
         return self.local, self.peer, self.peer_as
 
@@ -64,14 +71,22 @@ def read_session(cursor: Cursor, subtype: int) -> Session:
     number = cursor.u32 if subtype in AS4 else cursor.u16
     peer_as = number("peer as")
     number("local as")
+    if _is_shortened(cursor):
+        return Session(None, peer_as, "")
     cursor.u16("interface index")
     at = cursor.position
     afi = cursor.u16("address family")
-    if afi not in _BITS:
+    if afi not in _SIZES:
         raise WireError("address family", at, f"{afi} is neither 1 nor 2")
-    size = _BITS[afi]
+    size = _SIZES[afi]
     peer, local = cursor.take(size, "peer address"), cursor.take(size, "local address")
     return Session(address(peer), peer_as, address(local))
+
+
+def _is_shortened(cursor: Cursor) -> bool:
+    """Whether no addresses follow, as in what collectors of 2000 wrote before a session was up."""
+    marker = cursor.data[cursor.position : cursor.position + len(bgp.MARKER)]
+    return cursor.remaining == _STATES or marker == bgp.MARKER
 
 
 def read_message(cursor: Cursor, subtype: int, time: int, peers: Peers) -> list[Fields]:
@@ -82,12 +97,12 @@ def read_message(cursor: Cursor, subtype: int, time: int, peers: Peers) -> list[
         if kind == bgp.NOTIFICATION:
             peers.notifications[session.key] = bgp.read_notification(body)
         return [{"counted": _COUNTED.get(kind, f"bgp-type-{kind}")}]
-    add_path = _ALL_FAMILIES if subtype in ADD_PATH else frozenset[tuple[int, int]]()
-    context = bgp.Context(as4=subtype in AS4, add_path=add_path)
+    families = _ALL_FAMILIES if subtype in ADD_PATH else _NO_FAMILIES
+    context = Context(as4=subtype in AS4, add_path=families)
     return _routes(session.fields(peers, subtype), body, context, time)
 
 
-def _routes(common: Fields, body: Cursor, context: bgp.Context, time: int) -> list[Fields]:
+def _routes(common: Fields, body: Cursor, context: Context, time: int) -> list[Fields]:
     common = {**common, "time": time}
     try:
         return [{**common, **route} for route in bgp.read_update(body, context)]
@@ -104,10 +119,10 @@ def read_state_change(cursor: Cursor, subtype: int, time: int, peers: Peers) -> 
 def _state_change(cursor: Cursor, session: Session, time: int, peers: Peers) -> list[Fields]:
     old, new = cursor.u16("old state"), cursor.u16("new state")
     if ESTABLISHED not in (old, new) or old == new:
+        peers.notifications.pop(session.key, None)  # it ended no session that was up
         return []
     if new == ESTABLISHED:
         peers.epochs[session.key] = time
-        peers.notifications.pop(session.key, None)
         return [{**session.fields(peers), "time": time, "kind": Kind.PEER_UP.value}]
     fields = session.fields(peers)
     peers.epochs.pop(session.key, None)
@@ -129,4 +144,4 @@ def read_old(cursor: Cursor, subtype: int, time: int, peers: Peers) -> list[Fiel
     local = address(cursor.take(4, "local address"))
     session = Session(peer, peer_as, local)
     fields = {**session.fields(peers), "epoch": peers.epochs.get(("", peer, peer_as))}
-    return _routes(fields, cursor, bgp.Context(as4=False), time)
+    return _routes(fields, cursor, Context(as4=False), time)

@@ -11,16 +11,15 @@ from collector.wire import bgp
 from collector.wire.addresses import address, ipv4
 from collector.wire.attributes import EXTENDED
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.destinations import FLOWSPEC, FLOWSPEC_VPN, Context
 from collector.wire.families import family_name
 from collector.wire.nlri import BITS, prefix_text, read_prefix
 
 Fields = dict[str, Any]
 
 SECOND = 1_000_000_000
-FAMILIES = {
-    **{2: (1, 1), 3: (1, 2), 4: (2, 1), 5: (2, 2)},
-    **{8: (1, 1), 9: (1, 2), 10: (2, 1), 11: (2, 2)},
-}
+_FOUR = ((1, 1), (1, 2), (2, 1), (2, 2))
+FAMILIES = {**dict(enumerate(_FOUR, start=2)), **dict(enumerate(_FOUR, start=8))}
 """AFI and SAFI by subtype."""
 ADD_PATH = frozenset({8, 9, 10, 11, 12})
 GENERIC = frozenset({6, 12})
@@ -81,11 +80,10 @@ def read_rib(cursor: Cursor, subtype: int, index: PeerIndex) -> list[Fields]:
     cursor.u32("sequence number")
     if subtype in GENERIC:
         family = (cursor.u16("address family"), cursor.u8("subsequent address family"))
-        nlri = _one_nlri(cursor, *family)
-        prefix = None
+        destination = _Destination(family, None, _one_nlri(cursor, *family))
     else:
-        family, nlri = FAMILIES[subtype], b""
-        prefix = read_prefix(cursor, BITS[family[0]])
+        family = FAMILIES[subtype]
+        destination = _Destination(family, read_prefix(cursor, BITS[family[0]]))
     common = {"provenance": Provenance.DUMP.value, **index.fields()}
     found: list[Fields] = []
     for entry in _entries(cursor, add_path=subtype in ADD_PATH):
@@ -96,7 +94,7 @@ def read_rib(cursor: Cursor, subtype: int, index: PeerIndex) -> list[Fields]:
         fields |= {"peer_as": peer.as_number, "peer_bgp_id": peer.bgp_id}
         if entry.path_id is not None:
             fields["path_id"] = entry.path_id
-        found += _route(fields, entry.attributes, family, prefix, nlri)
+        found += _route(fields, entry.attributes, destination)
     return found
 
 
@@ -114,7 +112,7 @@ def _one_nlri(cursor: Cursor, afi: int, safi: int) -> bytes:
     """The octets of the one destination of a RIB_GENERIC record (RFC 6396 section 4.3.3)."""
     start = cursor.position
     length = cursor.u8("nlri length")
-    if safi in (bgp.FLOWSPEC, bgp.FLOWSPEC_VPN):
+    if safi in (FLOWSPEC, FLOWSPEC_VPN):
         if length >= 0xF0:
             length = (length & 0x0F) << 8 | cursor.u8("nlri length")
     elif (afi, safi) == (25, 70):
@@ -144,28 +142,34 @@ def read_table_dump(cursor: Cursor, subtype: int) -> list[Fields]:
     fields: Fields = {"provenance": Provenance.DUMP.value, "time": originated}
     fields |= {"peer": peer, "peer_as": number, "table": str(view) if view else None}
     prefix = prefix_text(octets[: (length + 7) >> 3], length, BITS[afi])
-    return _route(fields, data, (afi, 1), prefix, b"", as4=as4)
+    return _route(fields, data, _Destination((afi, 1), prefix), as4=as4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """What the entries of a record are about."""
+
+    family: tuple[int, int]
+    prefix: str | None
+    nlri: bytes = b""
+    """Its octets, where it is not one of the families that are prefixes alone."""
 
 
 def _route(
-    common: Fields,
-    attributes: bytes,
-    family: tuple[int, int],
-    prefix: str | None,
-    nlri: bytes,
-    *,
-    as4: bool = True,
+    common: Fields, attributes: bytes, destination: _Destination, *, as4: bool = True
 ) -> list[Fields]:
     """One entry as an announcement; one whose attributes cannot be read takes no other along."""
+    family, prefix = destination.family, destination.prefix
+    name = family_name(*family)
     try:
         if prefix is None:
-            return [{**route, **common} for route in _read(attributes, *family, nlri, as4)]
-        (read,) = _shared(attributes, family[0], as4)
+            found = _read(attributes, *family, destination.nlri, as4)
+            return [{**route, **common} for route in found]
+        read = _shared(attributes, family[0], as4)[-1]
     except WireError as error:
-        name = family_name(*family)
         fault = {"kind": Kind.UNDECODABLE.value, "family": name, "reason": f"attributes: {error}"}
         return [{**common, **fault, "prefix": prefix}]
-    return [{**read, **common, "family": family_name(*family), "prefix": prefix}]
+    return [{**read, **common, "family": name, "prefix": prefix}]
 
 
 @lru_cache(maxsize=16_384)
@@ -187,7 +191,7 @@ def _read(attributes: bytes, afi: int, safi: int, nlri: bytes, as4: bool) -> lis
     if len(others) > 0xFFFF:
         raise WireError("attributes", 0, f"{len(others)} octets are more than an UPDATE has")
     body = bytes(2) + len(others).to_bytes(2) + others + announced
-    return bgp.read_update(Cursor(body), bgp.Context(as4=as4))
+    return bgp.read_update(Cursor(body), Context(as4=as4))
 
 
 def _without_mp_reach(attributes: bytes) -> tuple[bytes, bytes | None]:

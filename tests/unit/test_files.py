@@ -93,11 +93,11 @@ def test_octets_that_the_capture_lacks_are_told(tmp_path: Path) -> None:
     ("data", "cause"),
     [
         (b"", "is empty"),
-        (b"hello", "is neither BMP nor a capture file: it begins with 68656c6c"),
+        (b"hello", "is neither BMP, BGP, MRT nor a capture file: it begins with 68656c6c"),
         (initiation() + ROUTE[:40], "is cut short: it ends inside a BMP message"),
         (initiation() + b"\x09" * 30, "cannot be read to its end: BMP version 9"),
         (pcap((1, 0, initiation(), ACK))[:-4], "is cut short: it ends inside a packet"),
-        (pcap((1, 0, b"not bmp at all", ACK)), "holds no BMP session"),
+        (pcap((1, 0, b"not bmp at all", ACK)), "holds no BMP or BGP session"),
         (gzip.compress(initiation() + ROUTE)[:-9], "is cut short: its gzip stream has no end"),
         (struct.pack("!I", 0xA1B2C3D4) + b"\0\0", "is not a whole capture file"),
     ],
