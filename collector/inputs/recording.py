@@ -81,5 +81,8 @@ class _Reported:
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)
 
+    def seekable(self) -> bool:
+        return True
+
     def tell(self) -> int:
         return self._file.tell()
