@@ -75,33 +75,42 @@ class MrtReader:
     def _damaged(self, damage: Damage) -> list[Event]:
         self.errors[damage.kind] += 1
         self.broken = damage.kind == "broken"
-        self.damage = self.damage or damage.problem
+        self._damage(damage.problem)
         return [self._undecodable(self._framer.last or 0, damage.problem, damage.data)]
+
+    def _damage(self, problem: str) -> None:
+        self.damage = self.damage or problem
 
     def _record(self, frame: Frame) -> list[Event]:
         header, record = frame.header, frame.data
+        cursor = Cursor(record, HEADER)
         try:
-            time, fields = self._decode(header, record)
+            time, fields = self._decode(header, cursor)
         except WireError as error:
             if not frame.followed:  # so its own length is what is wrong
                 self._framer.distrust()
                 return []
-            self._framer.take(frame)
+            self._framer.take(frame, len(record))
             self.messages[header.name] += 1
             self.errors[f"malformed-{header.name}"] += 1
             return [self._undecodable(header.time, f"{header.name}: {error}", record)]
-        self._framer.take(frame)
+        if not frame.followed and cursor.remaining:
+            # What it has too much is the beginning of the next one.
+            self.errors["record-length"] += 1
+            at, more = self._framer.position, cursor.remaining
+            self._damage(f"the MRT record at octet {at} says {more} octets more than it has")
+        self._framer.take(frame, len(record) if frame.followed else cursor.position)
         self.messages[header.name] += 1
         return [self._event(time, each, record) for each in fields if not self._counted(each)]
 
-    def _decode(self, header: Header, record: bytes) -> tuple[int, list[Fields]]:
+    def _decode(self, header: Header, cursor: Cursor) -> tuple[int, list[Fields]]:
         """The time of a record (ns), and what it says."""
-        cursor = Cursor(record, HEADER)
         time = header.time
         if header.kind in EXTENDED:
             time += cursor.u32("microseconds") * 1000
         read = _READERS.get((header.kind, header.subtype))
         if read is None:
+            cursor.rest()
             return time, [{"not_decoded": header.name}]
         return time, read(self, cursor, header.subtype, time)
 

@@ -131,6 +131,11 @@ class Framer:
         """How far the search for a record has come, from `_start`; 0 while there is none."""
         self._closed = False
 
+    @property
+    def position(self) -> int:
+        """How many octets of the file have been taken."""
+        return self._dropped + self._start
+
     def feed(self, data: bytes) -> None:
         """Take in the next octets of the file."""
         del self._buffer[: self._start]
@@ -154,9 +159,9 @@ class Framer:
             if not self._scan:
                 return found
 
-    def take(self, frame: Frame) -> None:
-        """Go on behind this frame."""
-        self._start += len(frame.data)
+    def take(self, frame: Frame, size: int) -> None:
+        """Go on behind the first `size` octets of this frame."""
+        self._start += size
         self.last = frame.header.time
 
     def distrust(self) -> None:
@@ -190,7 +195,7 @@ class Framer:
 
     def _search(self) -> Damage | None:
         """The octets up to the next record, as soon as that is found."""
-        here = self._dropped + self._start
+        here = self.position
         while (at := self._start + self._scan) + HEADER <= len(self._buffer):
             if self._scan > MAX_DAMAGE:
                 return self._cut(HEADER, "broken", f"no MRT record in the octets from {here} on")

@@ -107,6 +107,7 @@ def _routes(common: Fields, body: Cursor, context: Context, time: int) -> list[F
     try:
         return [{**common, **route} for route in bgp.read_update(body, context)]
     except WireError as error:
+        body.rest()
         return [{**common, "kind": Kind.UNDECODABLE.value, "reason": f"update: {error}"}]
 
 
@@ -134,6 +135,7 @@ def _state_change(cursor: Cursor, session: Session, time: int, peers: Peers) -> 
 def read_old(cursor: Cursor, subtype: int, time: int, peers: Peers) -> list[Fields]:
     """A record of type 5 (RFC 6396 appendix B.2), as collectors wrote them until 2000."""
     if subtype in _OLD_COUNTED:
+        cursor.rest()
         return [{"counted": _OLD_COUNTED[subtype]}]
     peer_as = cursor.u16("peer as")
     peer = address(cursor.take(4, "peer address"))
