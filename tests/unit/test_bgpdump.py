@@ -17,6 +17,8 @@ from tests.unit.mrt_rows import rows
 
 SECOND = 1_000_000_000
 ADD_PATH = range(8, 12)
+NONE = 0
+"""What bgpdump writes for an address that is not there, as a number."""
 NAMED = {"graceful-shutdown": "65535:0", "blackhole": "65535:666", "no-peer": "65535:65284"}
 """Communities that have a name here and none in bgpdump."""
 UNLIKE = {
@@ -38,7 +40,7 @@ def line(event: Event) -> str:
     name = {5: "BGP", 13: "TABLE_DUMP2", 16: "BGP4MP", 17: "BGP4MP_ET"}[kind]
     seconds, rest = divmod(event.received, SECOND)
     time = f"{seconds}.{rest // 1000:06d}" if kind == 17 else str(seconds)
-    who = [str(ip_address(event.peer or "0.0.0.0")), str(event.peer_as)]
+    who = [str(ip_address(event.peer or NONE)), str(event.peer_as)]
     if event.kind in (Kind.PEER_UP, Kind.PEER_DOWN):
         return "|".join([name, time, "STATE", *who, str(raw[-3]), str(raw[-1])])
     path_id = [str(event.path_id)] if kind in (13, 16) and subtype in ADD_PATH else []
@@ -50,7 +52,7 @@ def line(event: Event) -> str:
         [
             *(name, time, "A" if event.provenance == "live" else "B", *who, event.prefix or ""),
             *(*path_id, event.as_path or "", (event.origin or "").upper()),
-            *(str(ip_address(event.next_hop or "0.0.0.0")), str(event.local_pref or 0)),
+            *(str(ip_address(event.next_hop or NONE)), str(event.local_pref or 0)),
             str(event.med or 0),
             *([communities] if kind != 5 else []),
             *("AG" if event.atomic_aggregate else "NAG", event.aggregator or "", ""),

@@ -69,7 +69,7 @@ def test_a_file_that_is_cut_short_gives_one_clear_error(
     seen = []
     with pytest.raises(FileError, match="is cut short: it ends inside an MRT record") as caught:
         for event in read_events(path):
-            seen.append(event)  # noqa: PERF401 - what came before the failure counts
+            seen.append(event)  # noqa: PERF402 - what came before the failure counts
     assert "\n" not in str(caught.value)
     assert seen[-1].kind == Kind.UNDECODABLE
     assert all(event.kind != Kind.UNDECODABLE for event in seen[:-1])
