@@ -214,10 +214,10 @@ def _without_mp_reach(attributes: bytes) -> tuple[bytes, bytes | None]:
 def _next_hop(value: bytes) -> bytes:
     """The next hop of an MP_REACH_NLRI, which a table has without family and NLRI.
 
-    RFC 6396 section 4.3.4 leaves only length and next hop; some writers put the whole attribute.
+    RFC 6396 section 4.3.4 leaves only length and next hop; some writers put the whole attribute,
+    whose first octet, of the AFI, is zero.
     """
-    if value and value[0] == len(value) - 1:
-        return value[1:]
-    full = Cursor(value)
-    full.take(3, "mp reach family")
-    return full.take(full.u8("mp reach next hop length"), "mp reach next hop")
+    cursor = Cursor(value)
+    if value[:1] == b"\0":
+        cursor.take(3, "mp reach family")
+    return cursor.take(cursor.u8("mp reach next hop length"), "mp reach next hop")

@@ -166,9 +166,12 @@ def test_a_table_names_peers_and_prefixes_once() -> None:
     assert [event.sequence for event in (first, second, third)] == [1, 2, 3]
 
 
-def test_a_table_whose_writer_put_the_whole_mp_reach() -> None:
-    hop = ip_address("2001:db8::9").packed
-    value = b"\0\x02\x01\x10" + hop + b"\0" + prefix("2001:db8::/32")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"\0\x02\x01", b"\0" + prefix("2001:db8::/32")), (b"", b"\0"), (b"\0\x02\x01", b"\0")],
+)
+def test_a_table_whose_writer_put_more_of_mp_reach(before: bytes, after: bytes) -> None:
+    value = before + b"\x10" + ip_address("2001:db8::9").packed + after
     (event,) = read(peer_index() + rib(4, prefix("2001:db8::/32"), entry(attribute(14, value))))
     assert (event.prefix, event.next_hop) == ("2001:db8::/32", "2001:db8::9")
 
