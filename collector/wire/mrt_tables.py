@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +21,8 @@ SECOND = 1_000_000_000
 _FOUR = ((1, 1), (1, 2), (2, 1), (2, 2))
 FAMILIES = {**dict(enumerate(_FOUR, start=2)), **dict(enumerate(_FOUR, start=8))}
 """AFI and SAFI by subtype."""
-ADD_PATH = frozenset({8, 9, 10, 11, 12})
-GENERIC = frozenset({6, 12})
+ADD_PATH = frozenset({8, 9, 10, 11})
+GENERIC, GENERIC_ADD_PATH = 6, 12
 MP_REACH = 14
 DEFAULT_ROUTE = b"\0"
 """Stands for the prefix while the attributes are read: many routes share the same ones."""
@@ -61,6 +61,17 @@ class _Entry:
     attributes: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """What the entries of a record are about."""
+
+    family: tuple[int, int]
+    prefix: str | None
+    nlri: bytes = b""
+    """Its octets, where it is not one of the families that are prefixes alone."""
+    path_id: int | None = None
+
+
 def read_peer_index(cursor: Cursor) -> PeerIndex:
     """A PEER_INDEX_TABLE record."""
     collector = ipv4(cursor.take(4, "collector bgp id"))
@@ -78,15 +89,18 @@ def read_peer_index(cursor: Cursor) -> PeerIndex:
 def read_rib(cursor: Cursor, subtype: int, index: PeerIndex) -> list[Fields]:
     """The entries of a RIB record, each an announcement of its peer."""
     cursor.u32("sequence number")
-    if subtype in GENERIC:
-        family = (cursor.u16("address family"), cursor.u8("subsequent address family"))
-        destination = _Destination(family, None, _one_nlri(cursor, *family))
+    if subtype == GENERIC_ADD_PATH:
+        destination, entries = _generic_add_path(cursor)
+    elif subtype == GENERIC:
+        destination = _generic(cursor)
+        entries = _entries(cursor, add_path=False)
     else:
         family = FAMILIES[subtype]
         destination = _Destination(family, read_prefix(cursor, BITS[family[0]]))
+        entries = _entries(cursor, add_path=subtype in ADD_PATH)
     common = {"provenance": Provenance.DUMP.value, **index.fields()}
     found: list[Fields] = []
-    for entry in _entries(cursor, add_path=subtype in ADD_PATH):
+    for entry in entries:
         if entry.peer >= len(index.peers):
             raise WireError("peer index", 0, f"{entry.peer} of {len(index.peers)} peers")
         peer = index.peers[entry.peer]
@@ -96,6 +110,32 @@ def read_rib(cursor: Cursor, subtype: int, index: PeerIndex) -> list[Fields]:
             fields["path_id"] = entry.path_id
         found += _route(fields, entry.attributes, destination)
     return found
+
+
+def _generic(cursor: Cursor, *, add_path: bool = False) -> _Destination:
+    family = (cursor.u16("address family"), cursor.u8("subsequent address family"))
+    path_id = cursor.u32("path id") if add_path else None
+    return _Destination(family, None, _one_nlri(cursor, *family), path_id)
+
+
+def _generic_add_path(cursor: Cursor) -> tuple[_Destination, list[_Entry]]:
+    """RIB_GENERIC_ADDPATH, whose path id senders do not put where RFC 8050 section 4.2 says.
+
+    GoBGP and OpenBGPD have one in each entry, the RFC has it in the NLRI: an exact parse tells.
+    """
+    start = cursor.position
+    try:
+        found = _generic(cursor), _entries(cursor, add_path=True)
+        if not cursor.remaining:
+            return found
+    except WireError:
+        pass
+    cursor.position = start
+    destination = _generic(cursor, add_path=True)
+    entries = [
+        replace(entry, path_id=destination.path_id) for entry in _entries(cursor, add_path=False)
+    ]
+    return destination, entries
 
 
 def _entries(cursor: Cursor, *, add_path: bool) -> list[_Entry]:
@@ -143,16 +183,6 @@ def read_table_dump(cursor: Cursor, subtype: int) -> list[Fields]:
     fields |= {"peer": peer, "peer_as": number, "table": str(view) if view else None}
     prefix = prefix_text(octets[: (length + 7) >> 3], length, BITS[afi])
     return _route(fields, data, _Destination((afi, 1), prefix), as4=as4)
-
-
-@dataclass(frozen=True, slots=True)
-class _Destination:
-    """What the entries of a record are about."""
-
-    family: tuple[int, int]
-    prefix: str | None
-    nlri: bytes = b""
-    """Its octets, where it is not one of the families that are prefixes alone."""
 
 
 def _route(

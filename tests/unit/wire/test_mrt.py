@@ -220,6 +220,14 @@ def test_a_generic_table_holds_any_family(subtype: int) -> None:
     assert route.path_id == flow.path_id == (7 if subtype == 12 else None)
 
 
+def test_a_generic_table_with_the_path_id_where_the_rfc_puts_it() -> None:
+    rule = PATH_ID + b"\x06\x01\x20\xc0\0\x02\x32"
+    data = peer_index() + rib(12, b"\0\x01\x85" + rule, entry(BASIC), entry(BASIC, 1))
+    first, second = read(data)
+    assert first.rule == second.rule == "destination 192.0.2.50/32"
+    assert first.path_id == second.path_id == 7
+
+
 def test_an_entry_that_cannot_be_read_takes_no_other_along() -> None:
     data = peer_index() + rib(2, prefix("192.0.2.0/24"), entry(b"\x40\x01\x09"), entry(BASIC, 1))
     bad, good = read(data)
