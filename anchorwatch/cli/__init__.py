@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from anchorwatch import __version__
 from anchorwatch.errors import UserError
 
-COMMANDS = ("run", "demo", "decode", "replay", "check", "history", "flowspec", "version")
+COMMANDS = ("run", "demo", "decode", "load", "replay", "check", "history", "flowspec", "version")
 
 
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

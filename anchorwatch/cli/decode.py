@@ -15,6 +15,7 @@ from anchorwatch.cli.event_files import FORMATS, Write, event_output
 from anchorwatch.errors import UserError
 from collector.event import Event
 from collector.inputs.files import FileError, Summary, read_events
+from collector.inputs.wide import Sink
 
 HELP = "decode BMP, BGP, MRT, pcap and pcapng files (.gz, .bz2), or hex on standard input (-)"
 
@@ -57,29 +58,31 @@ def _check_output(files: list[str], output: Path | None) -> None:
 
 def _write(path: str, write: Write, failures: list[str], *, quiet: bool) -> None:
     try:
-        for event in _with_progress(path, Summary(), quiet=quiet):
+        for event in with_progress(path, Summary(), quiet=quiet):
             write(event)
     except FileError as error:
         failures.append(str(error))
 
 
-def _with_progress(path: str, summary: Summary, *, quiet: bool) -> Iterator[Event]:
+def with_progress(
+    path: str, summary: Summary, *, quiet: bool, sink: Sink | None = None
+) -> Iterator[Event]:
     """The events of a file, with a bar on a terminal that does not get the events themselves."""
     if path == "-" or not sys.stderr.isatty() or quiet:
-        yield from read_events(path, summary=summary)
+        yield from read_events(path, summary=summary, sink=sink)
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
         size = Path(path).stat().st_size if Path(path).exists() else 0
         task = bar.add_task(path, total=size)
         progress = lambda done: bar.update(task, completed=done)  # noqa: E731 - one use
-        yield from read_events(path, summary=summary, progress=progress)
+        yield from read_events(path, summary=summary, progress=progress, sink=sink)
 
 
 def _count(path: str, failures: list[str]) -> None:
     summary = Summary()
     kinds: Counter[str] = Counter()
     try:
-        for event in _with_progress(path, summary, quiet=False):
+        for event in with_progress(path, summary, quiet=False):
             kinds[event.kind] += 1
     except FileError as error:
         failures.append(str(error))

@@ -13,6 +13,7 @@ from collector.inputs.capture import Flow
 from collector.inputs.raw import read_bgp, read_bmp, read_hex_lines, read_mrt
 from collector.inputs.recording import FileError, Progress, Summary, opened
 from collector.inputs.sessions import looks_like_bmp, read_capture, segments
+from collector.inputs.wide import Sink
 from collector.wire import bmp
 from collector.wire.bgp import MARKER
 from collector.wire.mrt import looks_like_mrt
@@ -26,7 +27,7 @@ PCAP_MAGIC = {
 HEAD = 16
 """Octets that tell what a file is."""
 
-Reader = Callable[[Path | str, BinaryIO, Summary], Iterator[Event]]
+Reader = Callable[[Path | str, BinaryIO, Summary, Sink | None], Iterator[Event]]
 
 
 @dataclass(slots=True)
@@ -39,11 +40,16 @@ class Stream:
 
 
 def read_events(
-    path: Path | str, *, summary: Summary | None = None, progress: Progress | None = None
+    path: Path | str,
+    *,
+    summary: Summary | None = None,
+    progress: Progress | None = None,
+    sink: Sink | None = None,
 ) -> Iterator[Event]:
     """The events of a recording in the order in which they were received.
 
-    `-` reads lines of hex from standard input, one message a line. Raises FileError: where a file
+    `-` reads lines of hex from standard input, one message a line. With a `sink`, and where the
+    native decoder runs, routes go to it in blocks and are no events. Raises FileError: where a file
     breaks off, after all the events that could be read.
     """
     summary = summary or Summary()
@@ -59,7 +65,7 @@ def read_events(
                 raise FileError(path, "is empty")
             cause = f"is neither BMP, BGP, MRT nor a capture file: it begins with {head[:4].hex()}"
             raise FileError(path, cause)
-        yield from read(path, file, summary)
+        yield from read(path, file, summary, sink)
 
 
 def _reader(head: bytes) -> Reader | None:

@@ -8,6 +8,9 @@ from typing import BinaryIO
 
 from collector.event import Event
 from collector.inputs.recording import CHUNK, FileError, Summary
+from collector.inputs.wide import Sink, WideSession
+from collector.inputs.wide_mrt import WideMrt
+from collector.native import library
 from collector.wire import bmp
 from collector.wire.bgp import MARKER
 from collector.wire.bgp_session import BgpSession
@@ -20,9 +23,11 @@ WITH_PEER_HEADER = {
 }
 
 
-def read_mrt(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+def read_mrt(
+    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+) -> Iterator[Event]:
     """A file of MRT records; damage is told after all that could be read."""
-    reader = MrtReader()
+    reader = WideMrt(sink) if sink and library() else MrtReader()
     try:
         while not reader.broken and (chunk := file.read(CHUNK)):
             yield from reader.feed(chunk)
@@ -39,8 +44,11 @@ def read_mrt(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Eve
         raise FileError(path, f"is damaged: {reader.damage}")
 
 
-def read_bgp(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+def read_bgp(
+    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+) -> Iterator[Event]:
     """One side's BGP messages, nothing before, between or after them; times are not known."""
+    del sink  # nobody has tables of this kind
     session = BgpSession("", "")
     while chunk := file.read(CHUNK):
         yield from session.feed(0, chunk, 0)
@@ -52,9 +60,11 @@ def read_bgp(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Eve
         raise FileError(path, "is damaged: not all of it is BGP messages")
 
 
-def read_bmp(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+def read_bmp(
+    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+) -> Iterator[Event]:
     """A raw BMP stream: the routers' own times, never running back, stand in for receive times."""
-    session = BmpSession("unknown")
+    session = WideSession("unknown", sink) if sink else BmpSession("unknown")
     now = 0
     held: list[bytes] = []
     for message in _frames(file):

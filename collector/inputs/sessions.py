@@ -10,6 +10,7 @@ from typing import BinaryIO
 from collector.event import Event
 from collector.inputs.capture import CutShortError, Flow, Segment, read_segments
 from collector.inputs.recording import FileError, Summary
+from collector.inputs.wide import Sink, WideSession
 from collector.wire import bmp
 from collector.wire.bgp import MARKER
 from collector.wire.bgp_session import BgpSession
@@ -41,9 +42,11 @@ def segments(path: Path | str, file: BinaryIO) -> Iterator[Segment]:
         raise FileError(path, f"is not a whole capture file: {error}") from error
 
 
-def read_capture(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+def read_capture(
+    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+) -> Iterator[Event]:
     """The events of all sessions of a capture, in the order of its packets."""
-    sessions = _Sessions(summary)
+    sessions = _Sessions(summary, sink)
     failure: FileError | None = None
     now = 0
     try:
@@ -74,12 +77,16 @@ class _Conversation:
 class _Sessions:
     """What the connections of a capture carry, by direction."""
 
-    def __init__(self, summary: Summary) -> None:
+    def __init__(self, summary: Summary, sink: Sink | None) -> None:
+        self._sink = sink
         self._summary = summary
         self._bmp: dict[Flow, BmpSession] = {}
         self._bgp: dict[Flow, _Conversation] = {}
         """Each conversation stands here under both of its directions."""
         self._others: set[Flow] = set()
+
+    def _session(self, flow: Flow) -> BmpSession:
+        return WideSession(flow[0], self._sink) if self._sink else BmpSession(flow[0])
 
     def tick(self, now: int) -> Iterator[Event]:
         for session in self._bmp.values():
@@ -111,7 +118,7 @@ class _Sessions:
         if not segment.data or flow in self._others:
             return False
         if looks_like_bmp(segment.data):
-            self._bmp[flow] = BmpSession(flow[0])
+            self._bmp[flow] = self._session(flow)
         elif looks_like_bgp(segment):
             conversation = _Conversation(BgpSession(flow[0], flow[2]), flow)
             self._bgp[flow] = self._bgp[(*flow[2:], *flow[:2])] = conversation
@@ -133,7 +140,7 @@ class _Sessions:
             if not looks_like_bmp(segment.data):
                 self._others.add(flow)
                 return
-            session = self._bmp[flow] = BmpSession(flow[0])
+            session = self._bmp[flow] = self._session(flow)
         yield from session.feed(segment.data, now)
         if segment.closed:
             yield from session.close(now, "router closed the connection")

@@ -83,9 +83,9 @@ class WideSession(BmpSession):
         length, at = self._append(data), 0
         whole, address = self._room, address_of(self._room)
         while True:
-            stop, read, rows = core.decode(address + at, length - at, now, self._sequence)
-            at += read
-            self._sequence += rows
+            stop, done = core.decode(address + at, length - at, now, self._sequence)
+            at += done.octets
+            self._sequence += done.rows
             if stop == Stop.MORE:
                 break
             if stop == Stop.FULL:

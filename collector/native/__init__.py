@@ -62,6 +62,16 @@ class _Taken(Structure):
     )
 
 
+class Done(Structure):
+    """How far decoding went."""
+
+    octets: int
+    rows: int
+    seconds: int
+    """Since 1970, in the header of the last MRT record."""
+    _fields_ = (("octets", c_size_t), ("rows", c_size_t), ("seconds", c_int64))
+
+
 class _Told(Structure):
     _fields_ = (
         ("key", ctypes.c_char_p),
@@ -93,7 +103,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "aw_last_dumped": (c_int64, (pointer, ctypes.c_char_p, c_size_t)),
     "aw_decode": (
         c_int,
-        (pointer, pointer, c_size_t, c_int64, c_uint64, POINTER(c_size_t), POINTER(c_size_t)),
+        (pointer, pointer, c_size_t, c_int64, c_uint64, POINTER(Done)),
     ),
     "aw_pending": (c_size_t, (pointer,)),
     "aw_counts": (None, (pointer, POINTER(_Counted))),
@@ -118,6 +128,12 @@ def library() -> ctypes.CDLL | None:
     return found if found.aw_version() == VERSION else None
 
 
+READ_ONLY = 0x100
+"""PyBUF_READ of Python's C API."""
+_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+_memory.restype, _memory.argtypes = ctypes.py_object, (pointer, c_size_t, c_int)
+
+
 def decoder_name() -> str:
     """Which decoder this program uses: `native` or `python`."""
     return "python" if library() is None else "native"
@@ -125,7 +141,7 @@ def decoder_name() -> str:
 
 def address_of(data: bytearray) -> int:
     """Where the octets are, until the array changes its size."""
-    return ctypes.addressof((ctypes.c_char * len(data)).from_buffer(data))
+    return ctypes.addressof(ctypes.c_char.from_buffer(data)) if data else 0
 
 
 class Block:
@@ -143,8 +159,7 @@ class Block:
         names = ctypes.string_at(taken.names, taken.names_length).decode()
         self.columns = tuple(names.split())
         """Names of the columns that it has; the table's defaults stand for the others."""
-        octets = (ctypes.c_char * taken.length).from_address(taken.octets)
-        self.view = memoryview(octets).cast("B")
+        self.view: memoryview = _memory(taken.octets, taken.length, READ_ONLY)
         """The octets; not to be used after `release`."""
 
     def release(self) -> None:
@@ -184,7 +199,7 @@ class Core:
             raise NativeError("the native decoder is not there")
         self._library = found
         self._core: int | None = found.aw_new(max_rows, max_octets)
-        self._read, self._rows = c_size_t(), c_size_t()
+        self._done = Done()
 
     def __del__(self) -> None:
         core, self._core = getattr(self, "_core", None), None
@@ -217,19 +232,17 @@ class Core:
         """When a route of this peer's initial table last came, ns; 0 where none did."""
         return int(self._library.aw_last_dumped(self._core, key, len(key)))
 
-    def decode(
-        self, address: int, length: int, received: int, sequence: int
-    ) -> tuple[Stop, int, int]:
+    def decode(self, address: int, length: int, received: int, sequence: int) -> tuple[Stop, Done]:
         """Read BMP messages, or MRT records where `received` is `MRT`.
 
-        Answers why it stopped, the octets read, and the rows made of them.
+        Answers why it stopped and how far it went, which holds until the next call.
         """
+        done = self._done
         status = self._library.aw_decode(
-            *(self._core, address, length, received, sequence),
-            *(byref(self._read), byref(self._rows)),
+            self._core, address, length, received, sequence, byref(done)
         )
         self._check(status)
-        return Stop(status), self._read.value, self._rows.value
+        return Stop(status), done
 
     @property
     def pending(self) -> int:

@@ -26,6 +26,8 @@ EVENT_OCTETS = 600
 
 Row = Event | Mapping[str, Any] | Block
 """A row, or a block of them that the native decoder made."""
+ENOUGH = 32 << 20
+"""Octets for which nobody waits for more to come."""
 MAX_BLOCK_ROWS = 900_000
 """Rows of one insert: from a million on the engine would make several of it."""
 
@@ -137,6 +139,8 @@ class Writer:
                 self._changed.wait()
             oldest = time.monotonic()
             while len(self._pending) < self._max_rows and not self._closing:
+                if self.pending_octets >= ENOUGH:
+                    break
                 left = oldest + self._max_wait - time.monotonic()
                 if left <= 0:
                     break

@@ -68,9 +68,12 @@ class MrtReader:
 
     def _records(self) -> list[Event]:
         events: list[Event] = []
-        while not self.broken and (found := self._framer.next()) is not None:
+        while not self.broken and (found := self._next()) is not None:
             events += self._damaged(found) if isinstance(found, Damage) else self._record(found)
         return events
+
+    def _next(self) -> Frame | Damage | None:
+        return self._framer.next()
 
     def _damaged(self, damage: Damage) -> list[Event]:
         self.errors[damage.kind] += 1

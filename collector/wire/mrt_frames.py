@@ -159,6 +159,18 @@ class Framer:
             if not self._scan:
                 return found
 
+    def ahead(self) -> tuple[bytearray, int] | None:
+        """The octets that wait and where the next record begins; None while it is searched for."""
+        return None if self._scan else (self._buffer, self._start)
+
+    def skip(self, size: int, last: int) -> None:
+        """Go on behind whole records of so many octets, which somebody else has read.
+
+        `last` is the time of the last of them, ns.
+        """
+        self._start += size
+        self.last = last
+
     def take(self, frame: Frame, size: int) -> None:
         """Go on behind the first `size` octets of this frame."""
         self._start += size

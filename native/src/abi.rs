@@ -147,12 +147,21 @@ pub unsafe extern "C" fn aw_last_dumped(core: *const Core, key: *const u8, lengt
     core.decoder.peers.by_key(key).map_or(0, |peer| peer.last_dumped)
 }
 
+/// How far decoding went.
+#[repr(C)]
+pub struct Done {
+    octets: usize,
+    rows: usize,
+    /// Seconds since 1970 in the header of the last MRT record.
+    seconds: i64,
+}
+
 /// Read BMP messages that were received at a time (ns), or MRT records where that is negative;
-/// why it stopped, or -1 after a fault of ours. `read` and `rows` tell how far.
+/// why it stopped, or -1 after a fault of ours.
 ///
 /// # Safety
 /// `core` comes from `aw_new` and is used by one thread at a time; `data` is readable for `length`
-/// octets; `read` and `rows` can be written.
+/// octets; `done` can be written.
 #[no_mangle]
 pub unsafe extern "C" fn aw_decode(
     core: *mut Core,
@@ -160,19 +169,18 @@ pub unsafe extern "C" fn aw_decode(
     length: usize,
     received: i64,
     sequence: u64,
-    read: *mut usize,
-    rows: *mut usize,
+    done: *mut Done,
 ) -> i32 {
     let (core, data) = unsafe { (&mut *core, octets(data, length)) };
     let before = core.decoder.rows.count;
-    let mut done = 0;
+    let mut read = 0;
     let status = guard(|| {
         let (octets, stop) = if received < 0 {
             core.decoder.decode_mrt(data, sequence)
         } else {
             core.decoder.decode(data, received, sequence)
         };
-        done = octets;
+        read = octets;
         match stop {
             Stop::More => 0,
             Stop::Declined => 1,
@@ -181,8 +189,11 @@ pub unsafe extern "C" fn aw_decode(
         }
     });
     unsafe {
-        *read = done;
-        *rows = core.decoder.rows.count - before;
+        *done = Done {
+            octets: read,
+            rows: core.decoder.rows.count - before,
+            seconds: core.decoder.seconds,
+        };
     }
     status
 }

@@ -62,6 +62,8 @@ pub struct Decoder {
     pub peers: Peers,
     pub watch: Watch,
     pub counts: Counts,
+    /// Since 1970, in the header of the last MRT record.
+    pub seconds: i64,
     max_rows: usize,
     max_octets: usize,
     paths: Paths,

@@ -47,6 +47,7 @@ impl Decoder {
             if self.record(&record, next).is_err() {
                 return (at, Stop::Declined);
             }
+            self.seconds = record.seconds;
             at += length;
         }
     }
@@ -84,6 +85,9 @@ impl Decoder {
             return Err(Decline); // which stands for no time at all here
         }
         let body = update(&mut reader)?;
+        if !reader.is_empty() {
+            return Err(Decline); // its length may be wrong
+        }
         let scene = Scene { peer, time, received: time, sequence };
         self.whole(|decoder| decoder.update(body, &scene))
     }
@@ -123,6 +127,9 @@ impl Decoder {
                 // The events of one record are numbered when they are all there.
                 let scene = Scene { peer, time, received, sequence };
                 decoder.entry(block, family, add_path, &scene)?;
+            }
+            if !reader.is_empty() {
+                return Err(Decline);
             }
             decoder.check(first, octets / usize::from(entries))
         })
