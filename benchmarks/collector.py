@@ -144,12 +144,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="within a minute, less exact")
     quick = parser.parse_args().quick
-    slower = 1 if sessions.native() else 10
+    slower = 1 if sessions.is_native() else 10
     # pmbmpd drops Flowspec, so there is none.
     stream = cached(Shape(routes=(200_000 if quick else 1_000_000) // slower, flowspec=0))
     rounds = 3 if quick else 5
     print(f"{stream.rows:,} routes in {stream.updates:,} UPDATEs, {len(stream.bmp):,} octets")
-    if not sessions.native():
+    if not sessions.is_native():
         print("the fast path is not installed: ours is the decoder in Python")
     answer: Answer = {}
     with common.scratch() as folder:
@@ -157,7 +157,9 @@ def main() -> None:
         file.write_bytes(stream.bmp)
         # Before this process keeps to one core: these parts want all.
         answer |= inserting(file, folder, rounds)
-        answer |= two_threads(file, 2_000_000 // stream.announcements if sessions.native() else 1)
+        answer |= two_threads(
+            file, 2_000_000 // stream.announcements if sessions.is_native() else 1
+        )
         answer |= resident(file, (10_000_000 if quick else 100_000_000) // slower**2)
     common.pin(common.FEEDER)
     answer |= collectors(stream, rounds)
