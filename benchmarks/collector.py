@@ -89,9 +89,11 @@ def collectors(stream: Stream, rounds: int) -> Answer:
     common.show(rows)
     answer: Answer = {"routes_per_s": rows[0]["routes/s"], "rss_mib": round(rows[0]["RSS MiB"], 1)}
     for name, key in (("pmbmpd", "none"), ("pmbmpd, JSON", "json")):
-        pairs = zip(found.get(name, []), found["ours"], strict=False)
-        ratios = [theirs["seconds"] / mine["seconds"] for theirs, mine in pairs]
-        answer[f"ratio_pmbmpd_{key}"] = round(statistics.median(ratios), 2) if ratios else None
+        for measured, prefix in (("seconds", "ratio"), ("cpu_s", "cpu_ratio")):
+            pairs = zip(found.get(name, []), found["ours"], strict=False)
+            ratios = [theirs[measured] / mine[measured] for theirs, mine in pairs]
+            middle = round(statistics.median(ratios), 2) if ratios else None
+            answer[f"{prefix}_pmbmpd_{key}"] = middle
     if program:
         answer["rss_mib_pmbmpd"] = round(max(row["RSS MiB"] for row in rows[1:]), 1)
     return answer
@@ -157,9 +159,7 @@ def main() -> None:
         file.write_bytes(stream.bmp)
         # Before this process keeps to one core: these parts want all.
         answer |= inserting(file, folder, rounds)
-        answer |= two_threads(
-            file, 2_000_000 // stream.announcements if sessions.is_native() else 1
-        )
+        answer |= two_threads(file, times if sessions.is_native() else 1, 2 * rounds)
         answer |= resident(file, (10_000_000 if quick else 100_000_000) // slower**2)
     common.pin(common.FEEDER)
     answer |= collectors(stream, rounds)

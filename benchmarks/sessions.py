@@ -62,11 +62,6 @@ def routes(events: Sequence[Event]) -> int:
     )
 
 
-def block_format() -> str:
-    """ClickHouse's name for the format of the blocks."""
-    return "Native" if is_native() else "ArrowStream"
-
-
 class Count:
     """A sink that counts rows and lets them go."""
 

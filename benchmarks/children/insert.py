@@ -14,6 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import pyarrow as pa
+
 from benchmarks import common, sessions
 from collector.store.embedded import EmbeddedStore
 
@@ -44,10 +46,12 @@ class Inserter:
     def insert(self, path: Path, columns: tuple[str, ...]) -> None:
         """One file, one insert."""
         self._inserts += 1
-        names = ", ".join(columns)
-        settings = f"async_insert=0, insert_deduplication_token='{self._inserts}'"
-        source = f"SELECT {names} FROM file('{path}', '{sessions.block_format()}')"  # noqa: S608
-        self._store.execute(f"INSERT INTO routes ({names}) SETTINGS {settings} {source}")
+        token = str(self._inserts)
+        if sessions.is_native():
+            self._store.insert_native("routes", columns, path, token)
+        else:
+            with pa.ipc.open_stream(path) as stream:
+                self._store.insert("routes", stream.read_all(), token)
 
     def finish(self, expected: int) -> None:
         """Make sure that all came in, and empty the table."""
