@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from collector.event import Event, Kind
+from collector.event import Event, Feed, Kind
 from collector.native import (
     FAMILIES,
     FAMILY_NUMBERS,
-    KEY,
     Block,
     Core,
     Stop,
+    Told,
     address_of,
     library,
 )
@@ -26,8 +26,8 @@ from collector.wire.cursor import Cursor, WireError
 from collector.wire.peers import Peer
 from collector.wire.session import BmpSession
 
-DAY = 86_400_000_000_000
-"""A block is of one day, as the tables are partitioned by it."""
+KEY = 34
+"""Octets of a per-peer header that say whose it is (RFC 7854 section 4.2)."""
 MAX_ROWS = 50_000
 MAX_OCTETS = 32 << 20
 ROOM = 1 << 17
@@ -65,7 +65,6 @@ class WideSession(BmpSession):
         self._room = bytearray(ROOM)
         self._waiting = 0
         """Octets of a message that is not whole yet, at the front of the room."""
-        self._day = 0
         self._keys: defaultdict[tuple[str, str | None, str | None], set[bytes]] = defaultdict(set)
         """Headers that the native decoder was told of, by peer."""
         self._core: Core | None = None
@@ -78,9 +77,6 @@ class WideSession(BmpSession):
         core = self._core
         if core is None:
             return super().feed(bytes(data), now)
-        if now // DAY != self._day:
-            self.flush()
-            self._day = now // DAY
         events = self.tick(now)
         if self.broken is not None:
             return events
@@ -143,7 +139,7 @@ class WideSession(BmpSession):
     def flush(self) -> None:
         """Hand out the routes that wait, if any."""
         if self._core is not None and self._core.pending:
-            self._sink(self._core.take(self._day))
+            self._sink(self._core.take())
 
     # The native decoder's copy of what is known about the peers
 
@@ -172,11 +168,17 @@ class WideSession(BmpSession):
         context = peer.context(header)
         add_path = _bits(numbers in context.add_path for numbers in FAMILY_NUMBERS)
         dumping = _bits(peer.is_dump(header.view, family) for family in FAMILIES)
-        names = (
-            *(self.router, self.router_address, header.peer or "", header.bgp_id),
-            *(header.rd or "", header.view, peer.table or ""),
+        where = (Feed.BMP.value, self.router, self.router_address)
+        who = (header.peer or "", header.bgp_id, header.rd or "")
+        told = Told(
+            names=(*where, *who, header.view, peer.table or ""),
+            peer_as=header.peer_as,
+            epoch=peer.epoch,
+            as4=context.as4,
+            add_path=add_path,
+            dumping=dumping,
         )
-        core.add_peer(octets, peer.epoch, (context.as4, add_path, dumping), names)
+        core.add_peer(octets, told)
         self._keys[header.key].add(octets)
 
     def _forget(self, core: Core, key: tuple[str, str | None, str | None]) -> None:

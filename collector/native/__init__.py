@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from ctypes import POINTER, Structure, byref, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64
 from ctypes import c_void_p as pointer
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from ipaddress import ip_network
@@ -23,8 +24,6 @@ VERSION = 1
 WITHOUT = "ANCHORWATCH_DECODER"
 """Environment variable: `python` keeps the native decoder from being used."""
 
-KEY = 34
-"""Octets of a per-peer header that say whose it is (RFC 7854 section 4.2)."""
 FAMILIES = (
     *("ipv4-unicast", "ipv6-unicast", "ipv4-labelled-unicast", "ipv6-labelled-unicast"),
     *("l3vpn-ipv4-unicast", "l3vpn-ipv6-unicast"),
@@ -32,6 +31,10 @@ FAMILIES = (
 """Families that it reads, by their bit in a mask."""
 FAMILY_NUMBERS = ((1, 1), (2, 1), (1, 4), (2, 4), (1, 128), (2, 128))
 """The same as (AFI, SAFI)."""
+
+
+MRT = -1
+"""Stands for the time of receipt: MRT records have their own."""
 
 
 class NativeError(RuntimeError):
@@ -55,6 +58,21 @@ class _Taken(Structure):
         ("names", pointer),
         ("names_length", c_size_t),
         ("rows", c_size_t),
+        ("day", c_int64),
+    )
+
+
+class _Told(Structure):
+    _fields_ = (
+        ("key", ctypes.c_char_p),
+        ("key_length", c_size_t),
+        ("names", ctypes.c_char_p),
+        ("names_length", c_size_t),
+        ("epoch", c_int64),
+        ("peer_as", c_uint32),
+        ("as4", c_uint8),
+        ("add_path", c_uint8),
+        ("dumping", c_uint8),
     )
 
 
@@ -70,15 +88,9 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "aw_new": (pointer, (c_size_t, c_size_t)),
     "aw_free": (None, (pointer,)),
     "aw_watch": (c_int, (pointer, ctypes.c_char_p, c_size_t)),
-    "aw_peer": (
-        c_int,
-        (
-            *(pointer, ctypes.c_char_p, c_int64),
-            *(c_uint8, c_uint8, c_uint8, ctypes.c_char_p, c_size_t),
-        ),
-    ),
-    "aw_forget": (c_int, (pointer, ctypes.c_char_p)),
-    "aw_last_dumped": (c_int64, (pointer, ctypes.c_char_p)),
+    "aw_peer": (c_int, (pointer, POINTER(_Told))),
+    "aw_forget": (c_int, (pointer, ctypes.c_char_p, c_size_t)),
+    "aw_last_dumped": (c_int64, (pointer, ctypes.c_char_p, c_size_t)),
     "aw_decode": (
         c_int,
         (pointer, pointer, c_size_t, c_int64, c_uint64, POINTER(c_size_t), POINTER(c_size_t)),
@@ -121,9 +133,9 @@ class Block:
 
     __slots__ = ("_library", "_place", "columns", "day", "rows", "view")
 
-    def __init__(self, found: ctypes.CDLL, place: int, taken: _Taken, day: int) -> None:
+    def __init__(self, found: ctypes.CDLL, place: int, taken: _Taken) -> None:
         """Look at a block that was taken; `release` gives it back."""
-        self.day = day
+        self.day: int = taken.day
         """Days since 1970 of all its rows: the tables are partitioned by it."""
         self._library = found
         self._place: int | None = place
@@ -146,8 +158,24 @@ class Block:
         self.release()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How to read the messages of one peer."""
+
+    names: tuple[str, str, str, str, str, str, str, str]
+    """Feed, router, its address, peer, BGP identifier, peer distinguisher, view, table."""
+    peer_as: int
+    epoch: int = 0
+    as4: bool = True
+    """Whether AS numbers have four octets."""
+    add_path: int = 0
+    """Those of `FAMILIES` with path ids, as bits."""
+    dumping: int = 0
+    """Those whose initial table is not complete, as bits."""
+
+
 class Core:
-    """One native decoder: that of one session, used by one thread at a time."""
+    """One native decoder: that of one session or file, used by one thread at a time."""
 
     def __init__(self, *, max_rows: int, max_octets: int) -> None:
         """Make one that is full from so many rows, or about so many octets, on."""
@@ -174,30 +202,28 @@ class Core:
             data.append(network.prefixlen + (96 if mapped else 0))
         self._check(self._library.aw_watch(self._core, bytes(data), len(data)))
 
-    def add_peer(
-        self, key: bytes, epoch: int, flags: tuple[bool, int, int], names: tuple[str, ...]
-    ) -> None:
-        """Say how to read the messages behind a per-peer header that begins with `key`.
-
-        `flags`: whether AS numbers have four octets, and as bits of `FAMILIES` those with path ids
-        and those whose initial table is still to be completed. `names`: router, its address, peer,
-        BGP identifier, peer distinguisher, view, table.
-        """
-        texts = "\0".join(name.replace("\0", "") for name in names).encode()
-        self._check(self._library.aw_peer(self._core, key, epoch, *flags, texts, len(texts)))
+    def add_peer(self, key: bytes, told: Told) -> None:
+        """Say how to read what begins with `key` (see `native/src/decoder.rs` and `mrt.rs`)."""
+        names = "\0".join(name.replace("\0", "") for name in told.names).encode()
+        flags = (told.as4, told.add_path, told.dumping)
+        raw = _Told(key, len(key), names, len(names), told.epoch, told.peer_as, *flags)
+        self._check(self._library.aw_peer(self._core, byref(raw)))
 
     def forget(self, key: bytes) -> None:
-        """Decline the messages behind this header until something is said of it again."""
-        self._check(self._library.aw_forget(self._core, key))
+        """Decline what begins with this key until something is said of it again."""
+        self._check(self._library.aw_forget(self._core, key, len(key)))
 
     def last_dumped(self, key: bytes) -> int:
         """When a route of this peer's initial table last came, ns; 0 where none did."""
-        return int(self._library.aw_last_dumped(self._core, key))
+        return int(self._library.aw_last_dumped(self._core, key, len(key)))
 
     def decode(
         self, address: int, length: int, received: int, sequence: int
     ) -> tuple[Stop, int, int]:
-        """Read messages: why it stopped, the octets read, and the rows made of them."""
+        """Read BMP messages, or MRT records where `received` is `MRT`.
+
+        Answers why it stopped, the octets read, and the rows made of them.
+        """
         status = self._library.aw_decode(
             *(self._core, address, length, received, sequence),
             *(byref(self._read), byref(self._rows)),
@@ -216,13 +242,13 @@ class Core:
         self._library.aw_counts(self._core, byref(counted))
         return {name: getattr(counted, name) for name in _COUNTS}
 
-    def take(self, day: int) -> Block:
-        """The rows that wait, as a block; all were received on that day since 1970."""
+    def take(self) -> Block:
+        """The rows that wait, as a block."""
         taken = _Taken()
         place = self._library.aw_take(self._core, byref(taken))
         if not place:
             raise NativeError("the native decoder failed to write a block")
-        return Block(self._library, place, taken, day)
+        return Block(self._library, place, taken)
 
     def _check(self, status: int) -> None:
         if status == Stop.FAULT:

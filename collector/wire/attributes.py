@@ -64,6 +64,8 @@ class Attributes:
     ipv6_ext_communities: list[bytes] = field(default_factory=list)
     as_path: list[Segment] | None = None
     as4_path: list[Segment] | None = None
+    is_whole: bool = False
+    """The AS_PATH has four octets for each AS, so that no AS4_PATH is needed."""
     as4_aggregator: str | None = None
 
     def actions(self, next_hop: str | None) -> tuple[Action, ...]:
@@ -164,7 +166,20 @@ def _segments(value: Cursor, field_name: str, *, as4: bool) -> list[Segment]:
 
 
 def _as_path(found: Attributes, value: Cursor, as4: bool) -> None:
-    found.as_path = _segments(value, "as path", as4=as4)
+    start = value.position
+    found.is_whole = as4
+    try:
+        found.as_path = _segments(value, "as path", as4=as4)
+    except (_FaultError, WireError):
+        # Some senders write two octets and say four; only an exact parse is believed.
+        value.position = start
+        try:
+            found.as_path = _segments(value, "as path", as4=not as4)
+        except (_FaultError, WireError):
+            value.position = start
+            _segments(value, "as path", as4=as4)
+        found.is_whole = not as4
+        found.warnings.append("as-path-width-not-as-announced")
 
 
 def _as4_path(found: Attributes, value: Cursor, _: bool) -> None:
@@ -263,7 +278,7 @@ def _merge_as4(found: Attributes, *, as4: bool) -> None:
     """The real path and aggregator of a two-octet session (RFC 6793 section 4.2.3)."""
     path = found.as_path
     if path is not None:
-        if not as4 and found.as4_path:
+        if not found.is_whole and found.as4_path:
             keep = _length(path) - _length(found.as4_path)
             if keep >= 0:  # a longer AS4_PATH is to be ignored
                 path = [*_first(path, keep), *found.as4_path]

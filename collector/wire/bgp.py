@@ -120,6 +120,8 @@ def read_notification(body: Cursor) -> str:
         text += f" {name}"
     if code == 6:
         text += f", {_CEASE.get(subcode, 'subcode ' + str(subcode))}"
+        if subcode == HARD_RESET and body.remaining >= 2:
+            return f"{text}: {read_notification(body)}"
         if subcode in (2, 4) and body.remaining:
             size = body.u8("shutdown communication length")
             words = body.take(min(size, body.remaining), "shutdown communication")
@@ -127,6 +129,8 @@ def read_notification(body: Cursor) -> str:
     return text
 
 
+HARD_RESET = 9
+"""Its data is the notification that it stands for (RFC 8538 section 3)."""
 _ERRORS = {
     1: "message header error",
     2: "open message error",

@@ -177,6 +177,8 @@ def read_peer_down(cursor: Cursor) -> str:
     reason = cursor.u8("peer down reason")
     if reason in (1, 3):
         side = "local" if reason == 1 else "remote"
+        if not cursor.remaining:  # the session is down, whatever else was to be said
+            return f"{side}, its notification is missing"
         kind, body = read_message(cursor)
         text = read_notification(body) if kind == 3 else f"BGP message type {kind}"
         return f"{side} {text}"

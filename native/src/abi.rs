@@ -2,7 +2,7 @@
 
 use crate::decoder::{count_frames, Decoder, Stop};
 use crate::output::Output;
-use crate::peers::{Key, KEY, NAMES};
+use crate::peers::NAMES;
 use crate::watch::Watch;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
@@ -33,6 +33,8 @@ pub struct Taken {
     names: *const u8,
     names_length: usize,
     rows: usize,
+    /// Since 1970, of all rows.
+    day: i64,
 }
 
 #[repr(C)]
@@ -91,45 +93,46 @@ pub unsafe extern "C" fn aw_watch(core: *mut Core, data: *const u8, length: usiz
     })
 }
 
-/// Say how to read the messages behind a per-peer header: its first 34 octets, the epoch, whether
-/// AS numbers have four octets, the families with path ids and those that are dumped, as bits, and
-/// the names with an octet of zero behind each.
-///
-/// # Safety
-/// `core` comes from `aw_new`; the pointers are readable for 34 and for `length` octets.
-#[no_mangle]
-pub unsafe extern "C" fn aw_peer(
-    core: *mut Core,
+/// How to read the messages of one peer.
+#[repr(C)]
+pub struct Told {
     key: *const u8,
-    epoch: i64,
-    as4: u8,
-    add_path: u8,
-    dumping: u8,
+    key_length: usize,
+    /// Each with an octet of zero behind it.
     names: *const u8,
-    length: usize,
-) -> i32 {
-    let (core, key, names) = unsafe { (&mut *core, octets(key, KEY), octets(names, length)) };
+    names_length: usize,
+    epoch: i64,
+    peer_as: u32,
+    as4: u8,
+    /// Families with path ids, as bits.
+    add_path: u8,
+    /// Families whose initial table is not complete, as bits.
+    dumping: u8,
+}
+
+/// # Safety
+/// `core` comes from `aw_new`; `told` and its pointers are readable.
+#[no_mangle]
+pub unsafe extern "C" fn aw_peer(core: *mut Core, told: *const Told) -> i32 {
+    let (core, told) = unsafe { (&mut *core, &*told) };
+    let key = unsafe { octets(told.key, told.key_length) };
+    let names = unsafe { octets(told.names, told.names_length) };
     guard(|| {
         let mut each = names.split(|octet| *octet == 0);
         let texts: [&[u8]; NAMES] = std::array::from_fn(|_| each.next().unwrap_or_default());
-        match Key::try_from(key) {
-            Ok(key) => core.decoder.peers.add(key, texts, epoch, [as4, add_path, dumping]),
-            Err(_) => return FAULT,
-        }
+        let flags = [told.as4, told.add_path, told.dumping];
+        core.decoder.peers.add(key, texts, told.peer_as, told.epoch, flags);
         0
     })
 }
 
 /// # Safety
-/// `core` comes from `aw_new`; `key` is readable for 34 octets.
+/// `core` comes from `aw_new`; `key` is readable for `length` octets.
 #[no_mangle]
-pub unsafe extern "C" fn aw_forget(core: *mut Core, key: *const u8) -> i32 {
-    let (core, key) = unsafe { (&mut *core, octets(key, KEY)) };
+pub unsafe extern "C" fn aw_forget(core: *mut Core, key: *const u8, length: usize) -> i32 {
+    let (core, key) = unsafe { (&mut *core, octets(key, length)) };
     guard(|| {
-        match Key::try_from(key) {
-            Ok(key) => core.decoder.peers.forget(&key),
-            Err(_) => return FAULT,
-        }
+        core.decoder.peers.forget(key);
         0
     })
 }
@@ -137,15 +140,15 @@ pub unsafe extern "C" fn aw_forget(core: *mut Core, key: *const u8) -> i32 {
 /// When a route of the peer's initial table last came, ns; 0 where none did.
 ///
 /// # Safety
-/// `core` comes from `aw_new`; `key` is readable for 34 octets.
+/// `core` comes from `aw_new`; `key` is readable for `length` octets.
 #[no_mangle]
-pub unsafe extern "C" fn aw_last_dumped(core: *const Core, key: *const u8) -> i64 {
-    let (core, key) = unsafe { (&*core, octets(key, KEY)) };
-    let found = Key::try_from(key).ok().and_then(|key| core.decoder.peers.by_key(&key));
-    found.map_or(0, |peer| peer.last_dumped)
+pub unsafe extern "C" fn aw_last_dumped(core: *const Core, key: *const u8, length: usize) -> i64 {
+    let (core, key) = unsafe { (&*core, octets(key, length)) };
+    core.decoder.peers.by_key(key).map_or(0, |peer| peer.last_dumped)
 }
 
-/// Read messages; why it stopped, or -1 after a fault of ours. `read` and `rows` tell how far.
+/// Read BMP messages that were received at a time (ns), or MRT records where that is negative;
+/// why it stopped, or -1 after a fault of ours. `read` and `rows` tell how far.
 ///
 /// # Safety
 /// `core` comes from `aw_new` and is used by one thread at a time; `data` is readable for `length`
@@ -164,7 +167,11 @@ pub unsafe extern "C" fn aw_decode(
     let before = core.decoder.rows.count;
     let mut done = 0;
     let status = guard(|| {
-        let (octets, stop) = core.decoder.decode(data, received, sequence);
+        let (octets, stop) = if received < 0 {
+            core.decoder.decode_mrt(data, sequence)
+        } else {
+            core.decoder.decode(data, received, sequence)
+        };
         done = octets;
         match stop {
             Stop::More => 0,
@@ -216,10 +223,11 @@ pub unsafe extern "C" fn aw_take(core: *mut Core, taken: *mut Taken) -> *mut Blo
     let made = catch_unwind(AssertUnwindSafe(|| {
         let spare = core.spare.lock().ok().and_then(|mut spare| spare.pop());
         let (mut octets, mut names) = spare.unwrap_or_default();
+        let day = core.decoder.day();
         let rows = core.decoder.take(&mut octets, &mut names);
-        (rows, Box::new(Block { octets, names, home: Arc::clone(&core.spare) }))
+        (rows, day, Box::new(Block { octets, names, home: Arc::clone(&core.spare) }))
     }));
-    let (rows, block) = match made {
+    let (rows, day, block) = match made {
         Ok(made) => made,
         Err(_) => return std::ptr::null_mut(),
     };
@@ -230,6 +238,7 @@ pub unsafe extern "C" fn aw_take(core: *mut Core, taken: *mut Taken) -> *mut Blo
             names: block.names.as_ptr(),
             names_length: block.names.len(),
             rows,
+            day,
         };
     }
     Box::into_raw(block)

@@ -16,7 +16,7 @@ const MOMENT: &str = "DateTime64(9, 'UTC')";
 const OWN_KEYS: u64 = 0x600;
 const DICTIONARY_VERSION: u64 = 1;
 const PEER_COLUMNS: [&str; NAMES] =
-    ["router", "router_address", "peer", "peer_bgp_id", "peer_rd", "view", "table_name"];
+    ["feed", "router", "router_address", "peer", "peer_bgp_id", "peer_rd", "view", "table_name"];
 
 /// A block that is being written.
 struct Writer<'a> {
@@ -72,7 +72,6 @@ impl<'a> Writer<'a> {
             }
         }
         let flags = &groups.flags;
-        self.few("feed", &[b"bmp"], flags, |_| 1);
         self.few("kind", &[b"withdraw", b"announce"], flags, |f| 1 + u32::from(f & ANNOUNCED != 0));
         self.few("provenance", &[b"live", b"dump"], flags, |f| 1 + u32::from(f & DUMPED != 0));
         self.few("family", &FAMILIES, &groups.family, |family| u32::from(*family) + 1);

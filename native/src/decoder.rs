@@ -6,7 +6,7 @@ use crate::attributes::{self, Attributes, Paths};
 use crate::block;
 use crate::nlri::{family, IPV4_UNICAST};
 use crate::output::Output;
-use crate::peers::{Peers, KEY};
+use crate::peers::Peers;
 use crate::reader::{Decline, Read, Reader};
 use crate::rows::{Head, Rows, Set, ADD_PATH, ANNOUNCED, DUMPED, ODD};
 use crate::watch::Watch;
@@ -15,6 +15,8 @@ const VERSION: u8 = 3;
 const NEWER_VERSION: u8 = 4;
 const HEADER: usize = 6;
 const PEER_HEADER: usize = 42;
+/// Peer type, flags, distinguisher, address, AS and BGP identifier (RFC 7854 section 4.2).
+const KEY: usize = 34;
 const MAX_MESSAGE: usize = 1 << 20;
 const ROUTE_MONITORING: u8 = 0;
 const BGP_HEADER: usize = 19;
@@ -23,6 +25,7 @@ const UPDATE: u8 = 2;
 const LARGEST_EXPANSION: usize = 16 << 20;
 /// What a row takes beside its lists, about.
 const ROW_OCTETS: usize = 96;
+const DAY: i64 = 86_400_000_000_000;
 
 /// Why decoding stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +41,11 @@ pub enum Stop {
 }
 
 /// Where a group's destinations came from.
-struct Part {
-    family: u8,
-    rows: u32,
-    add_path: bool,
-    odd: bool,
+pub(crate) struct Part {
+    pub family: u8,
+    pub rows: u32,
+    pub add_path: bool,
+    pub odd: bool,
 }
 
 #[derive(Default)]
@@ -65,11 +68,12 @@ pub struct Decoder {
 }
 
 /// One UPDATE's surroundings.
-struct Scene {
-    peer: u32,
-    time: i64,
-    received: i64,
-    sequence: u64,
+pub(crate) struct Scene {
+    pub peer: u32,
+    /// 0 where none was given.
+    pub time: i64,
+    pub received: i64,
+    pub sequence: u64,
 }
 
 impl Decoder {
@@ -92,7 +96,7 @@ impl Decoder {
                 Ok(None) => return (at, Stop::More),
                 Err(Decline) => return (at, Stop::Broken),
             };
-            if self.rows.count >= self.max_rows || self.rows.octets >= self.max_octets {
+            if self.is_full(received) {
                 return (at, Stop::Full);
             }
             let next = sequence + self.rows.count as u64 - start + 1;
@@ -101,6 +105,18 @@ impl Decoder {
             }
             at += length;
         }
+    }
+
+    /// Whether what is received then belongs into another block: a block is of one day, as the
+    /// tables are partitioned by it.
+    pub(crate) fn is_full(&self, received: i64) -> bool {
+        let full = self.rows.count >= self.max_rows || self.rows.octets >= self.max_octets;
+        full || (self.rows.count > 0 && received.div_euclid(DAY) != self.day())
+    }
+
+    /// Days since 1970 of the rows that wait.
+    pub fn day(&self) -> i64 {
+        self.rows.groups.received.first().map_or(0, |received| received.div_euclid(DAY))
     }
 
     /// Write the rows that wait as a block, and begin anew.
@@ -124,19 +140,25 @@ impl Decoder {
         let time = seconds * 1_000_000_000 + microseconds * 1_000;
         let body = update(&mut reader)?;
         let scene = Scene { peer, time, received, sequence };
+        self.whole(|decoder| decoder.update(body, &scene))?;
+        self.counts.trailing += u64::from(!reader.is_empty());
+        Ok(())
+    }
+
+    /// Do something that adds rows: all of them or none.
+    pub(crate) fn whole(&mut self, add: impl FnOnce(&mut Self) -> Read<()>) -> Read<()> {
         let mark = self.rows.mark();
         let first = self.rows.groups.len();
-        if self.update(body, &scene).is_err() {
-            self.rows.truncate(mark); // all of its rows or none
+        if add(self).is_err() {
+            self.rows.truncate(mark);
             return Err(Decline);
         }
         self.counts.messages += 1;
-        self.counts.trailing += u64::from(!reader.is_empty());
         self.count(first);
         Ok(())
     }
 
-    fn update(&mut self, body: &[u8], scene: &Scene) -> Read<()> {
+    pub(crate) fn update(&mut self, body: &[u8], scene: &Scene) -> Read<()> {
         let mut reader = Reader::new(body);
         let count = reader.u16()? as usize;
         let withdrawn = reader.take(count)?;
@@ -161,9 +183,14 @@ impl Decoder {
         if found.reach.is_some() || !announced.is_empty() {
             self.announcements(&found, announced, scene)?;
         }
+        self.check(first, block.len())
+    }
+
+    /// Decline what would expand beyond measure, what is watched, and what says nothing.
+    pub(crate) fn check(&mut self, first: usize, attributes: usize) -> Read<()> {
         let destinations = &self.rows.destinations;
         let rows = destinations.address.len() - first;
-        if rows == 0 || rows * block.len() > LARGEST_EXPANSION {
+        if rows == 0 || rows * attributes > LARGEST_EXPANSION {
             return Err(Decline);
         }
         let each = destinations.address[first..].iter().zip(&destinations.length[first..]);
@@ -172,18 +199,15 @@ impl Decoder {
                 return Err(Decline);
             }
         }
-        self.rows.octets += rows * (ROW_OCTETS + block.len());
+        self.rows.octets += rows * (ROW_OCTETS + attributes);
         Ok(())
     }
 
     fn announcements(&mut self, found: &Attributes<'_>, body: &[u8], scene: &Scene) -> Read<()> {
-        let hop_missing = found.next_hop.is_none() && !body.is_empty();
-        if found.origin.is_none() || found.as_path.is_none() || hop_missing {
+        if found.next_hop.is_none() && !body.is_empty() {
             return Err(Decline);
         }
-        let as4 = self.peers.get(scene.peer).as4;
-        self.paths.read(found, as4)?;
-        let set = &self.rows.add_set(found, &self.paths.whole, as4)?;
+        let set = &self.set(found, scene.peer)?;
         if let Some(value) = found.reach {
             let mut reach = Reader::new(value);
             let family = family(reach.u16()?, reach.u8()?)?;
@@ -200,6 +224,16 @@ impl Decoder {
             self.group(part, scene, Some((set, hop)));
         }
         Ok(())
+    }
+
+    /// The attributes of routes that are announced.
+    pub(crate) fn set(&mut self, found: &Attributes<'_>, peer: u32) -> Read<Set> {
+        if found.origin.is_none() || found.as_path.is_none() {
+            return Err(Decline);
+        }
+        let as4 = self.peers.get(peer).as4;
+        self.paths.read(found, as4)?;
+        self.rows.add_set(found, &self.paths.whole, as4)
     }
 
     /// Read NLRI as negotiated, and else the other way: only an exact parse is believed.
@@ -219,7 +253,7 @@ impl Decoder {
         Ok(Part { family, rows, add_path, odd: add_path != negotiated })
     }
 
-    fn group(&mut self, part: Part, scene: &Scene, announced: Option<(&Set, u32)>) {
+    pub(crate) fn group(&mut self, part: Part, scene: &Scene, announced: Option<(&Set, u32)>) {
         if part.rows == 0 {
             return;
         }
@@ -276,7 +310,7 @@ fn frame(data: &[u8]) -> Read<Option<usize>> {
 }
 
 /// The body of the UPDATE that comes next; anything else is declined.
-fn update<'a>(reader: &mut Reader<'a>) -> Read<&'a [u8]> {
+pub(crate) fn update<'a>(reader: &mut Reader<'a>) -> Read<&'a [u8]> {
     let marker: [u8; 16] = reader.array()?;
     let length = reader.u16()? as usize;
     let kind = reader.u8()?;

@@ -14,6 +14,7 @@ pub const FAMILIES: [&[u8]; 6] = [
     b"l3vpn-ipv6-unicast",
 ];
 pub const IPV4_UNICAST: u8 = 0;
+pub const IPV6_UNICAST: u8 = 1;
 const LABELLED: u8 = 2;
 const VPN: u8 = 4;
 /// Bit of IPv6 in a family's place.
@@ -112,6 +113,21 @@ impl Destinations {
             self.read_prefix(&mut reader, length, ipv6)?;
         }
         Ok(())
+    }
+
+    /// Add one prefix of a family without labels, which stands behind its length.
+    pub fn read_one(&mut self, reader: &mut Reader<'_>, family: u8) -> Read<()> {
+        let length = u32::from(reader.u8()?);
+        self.read_prefix(reader, length, family & IPV6 != 0)
+    }
+
+    /// Say the last prefix once more.
+    pub fn again(&mut self) {
+        if let (Some(address), Some(length)) = (self.address.last(), self.length.last()) {
+            let (address, length) = (*address, *length);
+            self.address.push(address);
+            self.length.push(length);
+        }
     }
 
     #[inline]

@@ -1,23 +1,19 @@
 //! How to read each peer's messages, as the reference decoder has said.
 //!
 //! Python keeps the session: who is up since when, what was negotiated, which tables are complete.
-//! Here is a copy of what it takes to read a route, by the octets of the per-peer header. When any
-//! of it changes, Python has the copy forgotten, and the next message is declined to it again.
+//! Here is a copy of what it takes to read a route, by the octets that say whose it is: those of a
+//! BMP per-peer header or of the head of an MRT record. When any of it changes, Python has the copy
+//! forgotten, and the next message is declined to it again.
 
 use crate::dictionary::{Seed, Texts};
 use crate::rows::Names;
 use std::collections::HashMap;
 
-/// Peer type, flags, distinguisher, address, AS and BGP identifier (RFC 7854 section 4.2).
-pub const KEY: usize = 34;
-pub type Key = [u8; KEY];
+/// Feed, router, router address, peer, BGP identifier, peer distinguisher, view, table.
+pub const NAMES: usize = 8;
 
-/// Router, router address, peer, BGP identifier, peer distinguisher, view, table.
-pub const NAMES: usize = 7;
-
-#[derive(Clone)]
 pub struct Peer {
-    key: Key,
+    key: Box<[u8]>,
     texts: [Vec<u8>; NAMES],
     pub names: [u32; NAMES],
     pub epoch: i64,
@@ -34,7 +30,7 @@ pub struct Peer {
 
 #[derive(Default)]
 pub struct Peers {
-    places: HashMap<Key, u32, Seed>,
+    places: HashMap<Box<[u8]>, u32, Seed>,
     peers: Vec<Peer>,
     names: [Names; NAMES],
     last: u32,
@@ -42,18 +38,25 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Remember how to read the messages with this header.
-    pub fn add(&mut self, key: Key, texts: [&[u8]; NAMES], epoch: i64, flags: [u8; 3]) {
-        self.forget(&key);
+    /// Remember how to read the messages that begin with this key.
+    pub fn add(
+        &mut self,
+        key: &[u8],
+        texts: [&[u8]; NAMES],
+        peer_as: u32,
+        epoch: i64,
+        flags: [u8; 3],
+    ) {
+        self.forget(key);
         let names = self.intern(&texts);
         let [as4, add_path, dumping] = flags;
-        self.places.insert(key, self.peers.len() as u32);
+        self.places.insert(key.into(), self.peers.len() as u32);
         self.peers.push(Peer {
-            key,
+            key: key.into(),
             texts: texts.map(<[u8]>::to_vec),
             names,
             epoch,
-            peer_as: u32::from_be_bytes([key[26], key[27], key[28], key[29]]),
+            peer_as,
             as4: as4 != 0,
             add_path,
             dumping,
@@ -71,7 +74,7 @@ impl Peers {
     }
 
     /// Its rows that wait keep what they were read with.
-    pub fn forget(&mut self, key: &Key) {
+    pub fn forget(&mut self, key: &[u8]) {
         if let Some(place) = self.places.remove(key) {
             self.peers[place as usize].forgotten = true;
             self.stale = true;
@@ -81,10 +84,9 @@ impl Peers {
     #[inline]
     pub fn find(&mut self, key: &[u8]) -> Option<u32> {
         let last = self.peers.get(self.last as usize);
-        if last.map_or(false, |peer| peer.key == key && !peer.forgotten) {
+        if last.map_or(false, |peer| *peer.key == *key && !peer.forgotten) {
             return Some(self.last);
         }
-        let key: &Key = key.try_into().ok()?;
         let place = *self.places.get(key)?;
         self.last = place;
         Some(place)
@@ -98,7 +100,7 @@ impl Peers {
         &mut self.peers[place as usize]
     }
 
-    pub fn by_key(&self, key: &Key) -> Option<&Peer> {
+    pub fn by_key(&self, key: &[u8]) -> Option<&Peer> {
         self.places.get(key).map(|place| self.get(*place))
     }
 
@@ -116,7 +118,7 @@ impl Peers {
         self.peers.retain(|peer| !peer.forgotten);
         self.names.iter_mut().for_each(Names::clear);
         for place in 0..self.peers.len() {
-            self.places.insert(self.peers[place].key, place as u32);
+            self.places.insert(self.peers[place].key.clone(), place as u32);
             let texts = std::mem::take(&mut self.peers[place].texts);
             let borrowed: [&[u8]; NAMES] = std::array::from_fn(|index| &texts[index][..]);
             self.peers[place].names = self.intern(&borrowed);

@@ -274,3 +274,30 @@ def test_a_mirrored_flowspec_rule_keeps_its_next_hop_and_its_action() -> None:
     assert event.actions == (
         {"action": "redirect-to-nexthop", "copy": False, "next_hop": "10.0.0.99"},
     )
+
+
+def test_an_as_path_of_another_width_than_announced_is_read_where_only_that_fits() -> None:
+    others = attribute(1, b"\0") + attribute(3, b"\x0a\0\0\1")
+    attributes = others + attribute(2, b"\x02\x01\xfd\xe8")
+    (route,) = read(update(attributes=attributes, nlri=prefix("192.0.2.0/24")))
+    assert (route["kind"], route["as_path"]) == ("announce", "65000")
+    assert route["warnings"] == ("as-path-width-not-as-announced",)
+    attributes = others + attribute(2, b"\x02\x02\xfd\xe8")
+    (route,) = read(update(attributes=attributes, nlri=prefix("192.0.2.0/24")))
+    assert (route["kind"], route["warnings"]) == ("withdraw", ("treat-as-withdraw",))
+
+
+def test_a_hard_reset_says_what_it_stands_for() -> None:
+    notification = bgp(3, b"\x06\x09\x06\x03")
+    events = BmpSession("192.0.2.1").feed(bmp(2, peer_header() + b"\x03" + notification), NOW)
+    assert events[-1].reason == (
+        "remote notification 6/9 cease, hard reset: notification 6/3 cease, peer de-configured"
+    )
+
+
+def test_a_peer_down_without_its_notification_is_a_peer_down() -> None:
+    events = BmpSession("192.0.2.1").feed(bmp(2, peer_header() + b"\x01"), NOW)
+    assert (events[-1].kind, events[-1].reason) == (
+        "peer-down",
+        "local, its notification is missing",
+    )
