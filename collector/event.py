@@ -22,6 +22,8 @@ class Feed(StrEnum):
 
     BMP = "bmp"
     GOBGP = "gobgp"
+    BGP = "bgp"
+    """A captured BGP session."""
     MRT = "mrt"
     BGPSTREAM = "bgpstream"
 

@@ -1,4 +1,4 @@
-"""`anchorwatch decode`: what a recording says, one event a line."""
+"""`anchorwatch decode`: what a recording says, one event a line or a row."""
 
 from __future__ import annotations
 
@@ -11,46 +11,61 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from anchorwatch.cli.event_files import FORMATS, Write, event_output
 from anchorwatch.errors import UserError
 from collector.event import Event
 from collector.inputs.files import FileError, Summary, read_events
 
-HELP = "decode raw BMP, pcap and pcapng files (.gz too), or lines of hex on standard input (-)"
+HELP = "decode BMP, BGP, MRT, pcap and pcapng files (.gz, .bz2), or hex on standard input (-)"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which files, and how to show them."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings, or - for hex lines")
-    parser.add_argument("--format", choices=("jsonl", "table"), default="jsonl")
-    parser.add_argument("--raw", action="store_true", help="add each message in hex")
+    parser.add_argument("--format", choices=FORMATS, default="jsonl")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write here (parquet needs it)")
+    parser.add_argument("--raw", action="store_true", help="add each message")
     parser.add_argument("--count", action="store_true", help="only count messages and events")
 
 
 def run(args: argparse.Namespace) -> int:
     """Decode every file, also after one that cannot be read to its end."""
     failures: list[str] = []
-    for path in args.files:
-        summary = Summary()
-        events = _with_progress(path, summary)
-        try:
-            if args.count:
-                _count(path, events, summary)
-            elif args.format == "table":
-                for event in events:
-                    print(_row(event))
-            else:
-                for event in events:
-                    print(event.to_json(raw=args.raw))
-        except FileError as error:
-            failures.append(str(error))
+    if args.count:
+        if args.output is not None:
+            raise UserError("--count prints and writes no file: leave out --output")
+        for path in args.files:
+            _count(path, failures)
+    else:
+        _check_output(args.files, args.output)
+        with event_output(args.format, args.output, raw=args.raw) as write:
+            for path in args.files:
+                quiet = sys.stdout.isatty() and args.output is None
+                _write(path, write, failures, quiet=quiet)
     if failures:
         raise UserError("; ".join(failures))
     return 0
 
 
-def _with_progress(path: str, summary: Summary) -> Iterator[Event]:
+def _check_output(files: list[str], output: Path | None) -> None:
+    if output is None or not output.exists():
+        return
+    for path in files:
+        if path != "-" and Path(path).exists() and output.samefile(path):
+            raise UserError(f"{output}: cannot be read and written at once")
+
+
+def _write(path: str, write: Write, failures: list[str], *, quiet: bool) -> None:
+    try:
+        for event in _with_progress(path, Summary(), quiet=quiet):
+            write(event)
+    except FileError as error:
+        failures.append(str(error))
+
+
+def _with_progress(path: str, summary: Summary, *, quiet: bool) -> Iterator[Event]:
     """The events of a file, with a bar on a terminal that does not get the events themselves."""
-    if path == "-" or not sys.stderr.isatty() or sys.stdout.isatty():
+    if path == "-" or not sys.stderr.isatty() or quiet:
         yield from read_events(path, summary=summary)
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -60,46 +75,16 @@ def _with_progress(path: str, summary: Summary) -> Iterator[Event]:
         yield from read_events(path, summary=summary, progress=progress)
 
 
-def _count(path: str, events: Iterator[Event], summary: Summary) -> None:
+def _count(path: str, failures: list[str]) -> None:
+    summary = Summary()
     kinds: Counter[str] = Counter()
-    failure = None
     try:
-        for event in events:
+        for event in _with_progress(path, summary, quiet=False):
             kinds[event.kind] += 1
     except FileError as error:
-        failure = error
+        failures.append(str(error))
     parts = (("messages", summary.messages), ("events", kinds), ("errors", summary.errors))
     for title, counter in parts:
         if counter:
             counted = " ".join(f"{name}:{count}" for name, count in sorted(counter.items()))
             print(f"{path}: {title} {counted}")
-    if failure is not None:
-        raise failure
-
-
-def _row(event: Event) -> str:
-    """One event as a line for people."""
-    fields = event.to_dict()
-    what = event.rule or event.prefix or event.reason or ""
-    who = " ".join(filter(None, (event.router, event.peer, event.view)))
-    how = " ".join(
-        f"{name.replace('_', '-')} {fields[name]}"
-        for name in ("next_hop", "as_path", "med", "local_pref")
-        if name in fields
-    )
-    actions = ", ".join(action["action"] for action in event.actions)
-    return "  ".join(
-        part
-        for part in (
-            fields["received"][:23],
-            who,
-            event.provenance,
-            event.kind,
-            event.family or "",
-            what,
-            f"then {actions}" if actions else "",
-            how,
-            "; ".join(event.warnings),
-        )
-        if part
-    )

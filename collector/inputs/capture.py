@@ -119,7 +119,26 @@ def _tcp(link: int, packet: bytes) -> tuple[Flow, Any] | None:
         return None  # a packet that is cut short or broken carries nothing for us
 
 
+SERIAL = {9, 50, 104}
+"""Link types of serial lines: PPP and Cisco HDLC."""
+MPLS = 0x8847
+IP_PROTOCOLS = {0x0800, 0x86DD, 0x0021, 0x0057}
+"""IPv4 and IPv6, as EtherType and in PPP."""
+
+
+def _serial(packet: bytes) -> bytes:
+    """The IP packet in a frame of a serial line, its MPLS labels taken off."""
+    protocol, payload = int.from_bytes(packet[2:4]), packet[4:]
+    while protocol == MPLS:
+        bottom, payload = payload[2] & 1, payload[4:]
+        if bottom:
+            return payload
+    return payload if protocol in IP_PROTOCOLS else b""
+
+
 def _network_layer(link: int, packet: bytes) -> Any:
+    if link in SERIAL:
+        link, packet = 101, _serial(packet)
     if link == dpkt.pcap.DLT_LINUX_SLL:
         frame = dpkt.sll.SLL(packet).data
     elif link == 276:  # DLT_LINUX_SLL2

@@ -165,6 +165,8 @@ def read_update(body: Cursor, context: Context) -> list[Fields]:
     has_attributes = bool(attributes_window.remaining)
     size = attributes_window.remaining
     attributes = read_attributes(attributes_window, as4=context.as4)
+    # NLRI is not repeated for each route, and a full message of it is nothing odd.
+    size -= sum(mp.nlri.remaining for mp in (attributes.reach, attributes.unreach) if mp)
     empty = not withdrawn.remaining and not body.remaining
     if empty and not has_attributes:
         return [{"kind": Kind.END_OF_RIB.value, "family": family_name(1, 1)}]

@@ -213,6 +213,10 @@ impl<'a> Writer<'a> {
             self.column("as_path_sets", "String");
             for (count, place) in rows.groups.rows.iter().zip(places) {
                 let (start, end) = of(place).as_path_sets;
+                if start == end {
+                    self.out.room(*count as usize).fill(0); // empty strings
+                    continue;
+                }
                 for _ in 0..*count {
                     self.out.string(&rows.texts[start as usize..end as usize]);
                 }

@@ -17,6 +17,8 @@ pub const IPV4_UNICAST: u8 = 0;
 pub const IPV6_UNICAST: u8 = 1;
 const LABELLED: u8 = 2;
 const VPN: u8 = 4;
+/// An IPv4 address as an IPv6 one (RFC 4291 section 2.5.5.2).
+const MAPPED: u128 = 0xFFFF_0000_0000;
 /// Bit of IPv6 in a family's place.
 const IPV6: u8 = 1;
 
@@ -40,6 +42,26 @@ pub fn has_labels(family: u8) -> bool {
 
 pub fn has_rd(family: u8) -> bool {
     family >= VPN
+}
+
+/// The octets of a prefix at the top of a word; what is beyond its length is anything.
+#[inline]
+fn significant(reader: &mut Reader<'_>, length: u32, most: u32) -> Read<u128> {
+    if length > most {
+        return Err(Decline);
+    }
+    let ahead = reader.rest();
+    let octets = reader.take((length as usize + 7) / 8)?;
+    if most == 32 {
+        if let Some(whole) = ahead.get(..4) {
+            return Ok(u128::from(u32::from_be_bytes(exactly(whole)?)) << 96);
+        }
+    } else if let Some(whole) = ahead.get(..16) {
+        return Ok(u128::from_be_bytes(exactly(whole)?));
+    }
+    let mut last = [0; 16]; // nothing comes behind it that could be read along
+    last[..octets.len()].copy_from_slice(octets);
+    Ok(u128::from_be_bytes(last))
 }
 
 /// Destinations, column by column; the last three have a value only where the family has one.
@@ -132,23 +154,14 @@ impl Destinations {
 
     #[inline]
     fn read_prefix(&mut self, reader: &mut Reader<'_>, length: u32, ipv6: bool) -> Read<()> {
-        let octets = reader.take((length as usize + 7) / 8)?;
-        let mut address = [0; 16];
-        let window = if ipv6 {
-            &mut address[..]
+        let address = if ipv6 {
+            let bits = significant(reader, length, 128)?;
+            bits & u128::MAX.checked_shl(128 - length).unwrap_or(0)
         } else {
-            address[10] = 0xFF;
-            address[11] = 0xFF;
-            &mut address[12..]
+            let bits = significant(reader, length, 32)? >> 96;
+            MAPPED | (bits & u128::from(u32::MAX.checked_shl(32 - length).unwrap_or(0)))
         };
-        if length as usize > window.len() * 8 {
-            return Err(Decline);
-        }
-        window[..octets.len()].copy_from_slice(octets);
-        if length & 7 != 0 {
-            window[octets.len() - 1] &= 0xFF << (8 - (length & 7));
-        }
-        self.address.push(address);
+        self.address.push(address.to_be_bytes());
         self.length.push(length as u8 + if ipv6 { 0 } else { 96 });
         Ok(())
     }

@@ -57,6 +57,11 @@ impl Output {
     }
 }
 
+/// Groups are small: so many values are written at once, and those too many are written over.
+const FEW: u32 = 4;
+/// The same for the octets of a list.
+const SHORT: usize = 32;
+
 /// Fills room with values of one size.
 pub struct Filler<'a> {
     room: &'a mut [u8],
@@ -77,6 +82,15 @@ impl<'a> Filler<'a> {
     #[inline]
     pub fn times<const N: usize>(&mut self, value: [u8; N], count: u32) {
         let end = self.at + N * count as usize;
+        if count <= FEW {
+            if let Some(room) = self.room.get_mut(self.at..self.at + N * FEW as usize) {
+                for place in room.chunks_exact_mut(N) {
+                    place.copy_from_slice(&value);
+                }
+                self.at = end;
+                return;
+            }
+        }
         for place in self.room[self.at..end].chunks_exact_mut(N) {
             place.copy_from_slice(&value);
         }
@@ -87,9 +101,20 @@ impl<'a> Filler<'a> {
     #[inline]
     pub fn again(&mut self, begin: usize, rows: u32) {
         let end = self.at;
+        let length = end - begin;
+        let last = end + length * rows as usize + SHORT;
+        if length <= SHORT && last <= self.room.len() {
+            let mut list = [0; SHORT];
+            list.copy_from_slice(&self.room[begin..begin + SHORT]);
+            for _ in 1..rows {
+                self.room[self.at..self.at + SHORT].copy_from_slice(&list);
+                self.at += length;
+            }
+            return;
+        }
         for _ in 1..rows {
             self.room.copy_within(begin..end, self.at);
-            self.at += end - begin;
+            self.at += length;
         }
     }
 

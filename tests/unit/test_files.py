@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,27 +15,48 @@ from anchorwatch.cli import main
 from collector.event import Event, Kind, parse_rfc3339, rfc3339
 from collector.inputs.capture import CutShortError, read_segments
 from collector.inputs.files import FileError, Summary, capture_streams, read_events
-from tests.unit.wire.build import BASIC, initiation, monitoring, peer_up, prefix, update
+from tests.unit.wire.build import (
+    BASIC,
+    bgp,
+    bgp_open,
+    initiation,
+    monitoring,
+    peer_up,
+    prefix,
+    update,
+)
+from tests.unit.wire.test_mrt import bgp4mp, record
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "captures" / "lab"
-ROUTE = monitoring(update(attributes=BASIC, nlri=prefix("192.0.2.0/24")))
+UPDATE = update(attributes=BASIC, nlri=prefix("192.0.2.0/24"))
+ROUTE = monitoring(UPDATE)
 SECOND = 1_000_000_000
 
 
-def pcap(*segments: tuple[int, int, bytes, int], link: int = 1) -> bytes:
-    """(second, sequence number, payload, flags) from 10.0.0.1:40000 to 10.0.8.8:11019."""
+COLLECTOR = (b"\x0a\0\0\x01", 40000, b"\x0a\0\x08\x08", 11019)
+"""From where to where, unless a segment says otherwise."""
+
+
+def pcap(*segments: tuple[Any, ...], link: int = 1) -> bytes:
+    """(second, sequence number, payload, flags, and where from and to) of each packet."""
     out = struct.pack("!IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, link)
-    for second, sequence, payload, flags in segments:
-        tcp = struct.pack("!HHIIBBHHH", 40000, 11019, sequence, 0, 0x50, flags, 512, 0, 0)
+    for second, sequence, payload, flags, *ends in segments:
+        source, from_port, target, to_port = ends or COLLECTOR
+        tcp = struct.pack("!HHIIBBHHH", from_port, to_port, sequence, 0, 0x50, flags, 512, 0, 0)
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 40 + len(payload), 0, 0, 64, 6, 0)
-        packet = ip + bytes([10, 0, 0, 1, 10, 0, 8, 8]) + tcp + payload
-        if link == 1:
-            packet = bytes(12) + b"\x08\0" + packet
+        packet = LINKS[link] + ip + source + target + tcp + payload
         out += struct.pack("!IIII", second, 0, len(packet), len(packet)) + packet
     return out
 
 
+LINKS = {
+    1: bytes(12) + b"\x08\0",
+    9: b"\xff\x03\0\x21",
+    101: b"",
+    104: b"\x0f\0\x88\x47" + b"\0\x01\x20\xff" + b"\0\x01\x21\xff",
+}
+"""What stands before IP: Ethernet, PPP, nothing, Cisco HDLC with two MPLS labels."""
 ACK, SYN, FIN = 0x10, 0x02, 0x11
 
 
@@ -53,7 +78,7 @@ def test_raw_bmp_takes_the_routers_times(tmp_path: Path) -> None:
     assert {e.received for e in found} == {1_700_000_000_250_000_000}
 
 
-@pytest.mark.parametrize("link", [1, 101])
+@pytest.mark.parametrize("link", LINKS)
 def test_reassembly(tmp_path: Path, link: int) -> None:
     """Out of order, sent again, overlapping, and around the end of the sequence numbers."""
     data = initiation() + peer_up() + ROUTE
@@ -93,13 +118,21 @@ def test_octets_that_the_capture_lacks_are_told(tmp_path: Path) -> None:
     ("data", "cause"),
     [
         (b"", "is empty"),
-        (b"hello", "is neither BMP nor a capture file: it begins with 68656c6c"),
+        (b"hello", "is neither BMP, BGP, MRT nor a capture file: it begins with 68656c6c"),
         (initiation() + ROUTE[:40], "is cut short: it ends inside a BMP message"),
         (initiation() + b"\x09" * 30, "cannot be read to its end: BMP version 9"),
         (pcap((1, 0, initiation(), ACK))[:-4], "is cut short: it ends inside a packet"),
-        (pcap((1, 0, b"not bmp at all", ACK)), "holds no BMP session"),
+        (pcap((1, 0, b"not bmp at all", ACK)), "holds no BMP or BGP session"),
         (gzip.compress(initiation() + ROUTE)[:-9], "is cut short: its gzip stream has no end"),
         (struct.pack("!I", 0xA1B2C3D4) + b"\0\0", "is not a whole capture file"),
+        (bz2.compress(bgp4mp(UPDATE))[:-9], "is cut short: its bzip2 stream has no end"),
+        (b"BZh9" + bytes(99), "cannot be read: Invalid data stream"),
+        (gzip.compress(bgp4mp(UPDATE))[:10] + b"\xff" * 99, "cannot be read: Error -3"),
+        (bgp4mp(UPDATE)[:-1], "is cut short: it ends inside an MRT record"),
+        (bgp4mp(UPDATE) + bytes(99), "is damaged: no MRT record in the octets from "),
+        (record(16, 4, b"abc", length=9), "is cut short: it ends inside an MRT record"),
+        (UPDATE + UPDATE[:-1], "is cut short: it ends inside a BGP message"),
+        (UPDATE + b"noise" + UPDATE, "is damaged: not all of it is BGP messages"),
     ],
 )
 def test_files_that_cannot_be_read_say_why(tmp_path: Path, data: bytes, cause: str) -> None:
@@ -107,6 +140,50 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path, data: bytes, cause: s
     with pytest.raises(FileError) as caught:
         events(path)
     assert str(caught.value).startswith(f"{path}: {cause}")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+@pytest.mark.parametrize(
+    ("data", "feed"),
+    [
+        (initiation() + ROUTE, "bmp"),
+        (UPDATE, "bgp"),
+        (bgp4mp(UPDATE), "mrt"),
+        (pcap((1, 1, initiation() + ROUTE, ACK)), "bmp"),
+        (pcap((1, 1, UPDATE, ACK)), "bgp"),
+    ],
+    ids=["bmp", "bgp", "mrt", "bmp in pcap", "bgp in pcap"],
+)
+def test_every_format_is_known_by_its_content_packed_or_not(
+    tmp_path: Path, data: bytes, feed: str, pack: Callable[[bytes], bytes]
+) -> None:
+    (route,) = (event for event in events(write(tmp_path, pack(data))) if event.prefix)
+    assert (route.feed, route.prefix) == (feed, "192.0.2.0/24")
+
+
+def test_both_directions_of_a_connection_are_one_bgp_session(tmp_path: Path) -> None:
+    here, there = (b"\x0a\0\0\x01", 40000), (b"\x0a\0\0\x02", 179)
+    hello = bgp_open(b"\x41\x04\0\0\xfd\xea")
+    data = pcap(
+        (1, 0, b"", SYN, *here, *there),
+        (1, 500, b"", SYN, *there, *here),
+        (2, 1, hello, ACK, *here, *there),
+        (3, 501, hello, ACK, *there, *here),
+        (4, 1 + len(hello), UPDATE + bgp(4, b""), ACK, *here, *there),
+        (5, 501 + len(hello), b"", FIN, *there, *here),
+        (6, 20 + len(hello) + len(UPDATE), b"", FIN, *here, *there),
+    )
+    summary = Summary()
+    found = list(read_events(write(tmp_path, data), summary=summary))
+    assert [(event.kind, event.received // SECOND, event.router) for event in found] == [
+        ("peer-up", 3, "10.0.0.2"),
+        ("peer-up", 3, "10.0.0.1"),
+        ("announce", 4, "10.0.0.2"),
+        ("peer-down", 5, "10.0.0.2"),
+        ("peer-down", 5, "10.0.0.1"),
+    ]
+    assert found[-1].reason == "10.0.0.2 closed the connection"
+    assert summary.messages == {"open": 2, "update": 1, "keepalive": 1}
 
 
 def test_what_could_be_read_comes_before_the_error(tmp_path: Path) -> None:
@@ -161,6 +238,21 @@ def test_hex_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr()
     assert "192.0.2.0/24" in shown.out
     assert "-: line 3 is not hex" in shown.err
+
+
+def test_a_line_of_hex_may_be_a_bare_bgp_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (UPDATE[:-1], UPDATE, bgp(4, b""), initiation(), ROUTE)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(line.hex() for line in lines)))
+    assert main(["decode", "-"]) == 0
+    found = [Event.from_dict(json.loads(each)) for each in capsys.readouterr().out.splitlines()]
+    assert [(event.feed, event.kind) for event in found[:2]] == [
+        ("bgp", "undecodable"),
+        ("bgp", "announce"),
+    ]
+    announced = [event for event in found if event.prefix == "192.0.2.0/24"]
+    assert [(event.feed, event.peer) for event in announced] == [("bgp", None), ("bmp", "10.0.0.1")]
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

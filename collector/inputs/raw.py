@@ -1,0 +1,136 @@
+"""Recordings without capture times: raw BMP and BGP streams, MRT, and lines of hex."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from collector.event import Event
+from collector.inputs.recording import CHUNK, FileError, Summary
+from collector.wire import bmp
+from collector.wire.bgp import MARKER
+from collector.wire.bgp_session import BgpSession
+from collector.wire.cursor import Cursor, WireError
+from collector.wire.mrt import MrtReader
+from collector.wire.session import MAX_MESSAGE, BmpSession
+
+WITH_PEER_HEADER = {
+    *(bmp.ROUTE_MONITORING, bmp.STATISTICS, bmp.PEER_DOWN, bmp.PEER_UP, bmp.MIRRORING),
+}
+
+
+def read_mrt(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+    """A file of MRT records; damage is told after all that could be read."""
+    reader = MrtReader()
+    try:
+        while not reader.broken and (chunk := file.read(CHUNK)):
+            yield from reader.feed(chunk)
+    finally:
+        # What was read counts, also where the packing around it is damaged.
+        summary.add(reader.messages, reader.errors)
+        reader.messages.clear()
+        reader.errors.clear()
+    yield from reader.close()
+    summary.add(reader.messages, reader.errors)
+    if reader.errors["truncated"]:
+        raise FileError(path, "is cut short: it ends inside an MRT record")
+    if reader.damage is not None:
+        raise FileError(path, f"is damaged: {reader.damage}")
+
+
+def read_bgp(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+    """One side's BGP messages, nothing before, between or after them; times are not known."""
+    session = BgpSession("", "")
+    while chunk := file.read(CHUNK):
+        yield from session.feed(0, chunk, 0)
+    yield from session.close(0, "end of the recording")
+    summary.add(session.messages, session.errors)
+    if session.errors["truncated"]:
+        raise FileError(path, "is cut short: it ends inside a BGP message")
+    if session.errors["skipped"]:
+        raise FileError(path, "is damaged: not all of it is BGP messages")
+
+
+def read_bmp(path: Path | str, file: BinaryIO, summary: Summary) -> Iterator[Event]:
+    """A raw BMP stream: the routers' own times, never running back, stand in for receive times."""
+    session = BmpSession("unknown")
+    now = 0
+    held: list[bytes] = []
+    for message in _frames(file):
+        now = max(now, _router_time(message))
+        held.append(message)
+        if not now:
+            continue  # what comes before the first time is given that time
+        for each in held:
+            yield from session.feed(each, now)
+        held.clear()
+    for each in held:
+        yield from session.feed(each, now)
+    broken = session.broken
+    yield from session.close(now, broken or "end of the recording")
+    summary.add(session.messages, session.errors)
+    if broken is not None:
+        raise FileError(path, f"cannot be read to its end: {broken}")
+    if summary.errors["truncated"]:
+        raise FileError(path, "is cut short: it ends inside a BMP message")
+
+
+def _frames(file: BinaryIO) -> Iterator[bytes]:
+    """Single messages as long as they can be told apart, then what is left."""
+    buffer = b""
+    while chunk := file.read(CHUNK):
+        buffer += chunk
+        start = 0
+        while len(buffer) - start >= bmp.HEADER:
+            length = int.from_bytes(buffer[start + 1 : start + 5])
+            if buffer[start] not in bmp.VERSIONS or not bmp.HEADER <= length <= MAX_MESSAGE:
+                yield buffer[start:]
+                return
+            if len(buffer) - start < length:
+                break
+            yield buffer[start : start + length]
+            start += length
+        buffer = buffer[start:]
+    if buffer:
+        yield buffer
+
+
+def _router_time(message: bytes) -> int:
+    """The time in the per-peer header, ns; 0 where there is none."""
+    if len(message) <= bmp.HEADER or message[5] not in WITH_PEER_HEADER:
+        return 0
+    try:
+        return bmp.read_peer_header(Cursor(message, bmp.HEADER)).time or 0
+    except WireError:
+        return 0
+
+
+def read_hex_lines(lines: Iterable[str], summary: Summary) -> Iterator[Event]:
+    """Lines of hex, each one BMP message of the same stream, or one BGP message."""
+    session = BmpSession("unknown")
+    bare = BgpSession("", "")
+    now = 0
+    failure: FileError | None = None
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            message = bytes.fromhex(text)
+        except ValueError:
+            failure = failure or FileError("-", f"line {number} is not hex")
+            continue
+        if message.startswith(MARKER):
+            yield from bare.feed(0, message, now)
+            yield from bare.finish(0, now)
+            continue
+        now = max(now, _router_time(message))
+        yield from session.feed(message, now)
+    yield from bare.close(now, "end of the recording")
+    yield from session.close(now, session.broken or "end of the recording")
+    summary.add(session.messages + bare.messages, session.errors + bare.errors)
+    if session.broken is not None:
+        raise FileError("-", f"cannot be read to its end: {session.broken}")
+    if failure is not None:
+        raise failure
