@@ -152,7 +152,7 @@ def main() -> None:
     slower = 1 if sessions.is_native() else 10
     # pmbmpd drops Flowspec, so there is none.
     stream = cached(Shape(routes=(200_000 if quick else 1_000_000) // slower, flowspec=0))
-    rounds, times = (3, 5) if quick else (5, 2)
+    rounds, times = (3, 3) if quick else (5, 2)
     print(f"{stream.rows:,} routes in {stream.updates:,} UPDATEs, {len(stream.bmp):,} octets")
     if not sessions.is_native():
         print("the fast path is not installed: ours is the decoder in Python")
