@@ -151,8 +151,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     slower = 1 if sessions.is_native() else 10
     # pmbmpd drops Flowspec, so there is none.
-    stream = cached(Shape(routes=(200_000 if quick else 1_000_000) // slower, flowspec=0))
-    rounds, times = (3, 3) if quick else (5, 2)
+    stream = cached(Shape(routes=(150_000 if quick else 1_000_000) // slower, flowspec=0))
+    rounds, times = (3, 4) if quick else (5, 2)
     print(f"{stream.rows:,} routes in {stream.updates:,} UPDATEs, {len(stream.bmp):,} octets")
     if not sessions.is_native():
         print("the fast path is not installed: ours is the decoder in Python")
@@ -162,7 +162,7 @@ def main() -> None:
         file.write_bytes(stream.bmp)
         # Before this process keeps to one core: these parts want all.
         answer |= inserting(file, times, folder, 2 if quick else 5)
-        answer |= two_threads(file, times if sessions.is_native() else 1, 2 * rounds)
+        answer |= two_threads(file, times if sessions.is_native() else 1, rounds + 1)
         answer |= resident(file, (10_000_000 if quick else 100_000_000) // slower**2)
     common.pin(common.FEEDER)
     answer |= collectors(stream, rounds)
