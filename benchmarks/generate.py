@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import messages, table
 from benchmarks.table import IPV4, IPV6, Family, Origin, Shape
 
+__all__ = ["Shape", "Stream", "cached", "generate"]
+
 LOCAL_AS = 64500
 LOCAL_ID = bytes([192, 0, 2, 1])
 START = 1_760_000_000

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from collector.event import Event
+from collector import native
+from collector.event import Event, Kind
+from collector.inputs.wide import WideSession
 
 ROUTER = "192.0.2.1"
 READ = 1 << 20
@@ -37,13 +39,9 @@ class Session(Protocol):
         """Hand out what is left."""
 
 
-def native() -> bool:
-    """Whether the fast path is part of this installation."""
-    try:
-        importlib.import_module("collector.inputs.wide")
-    except ImportError:
-        return False
-    return True
+def is_native() -> bool:
+    """Whether the native decoder is part of this installation, and wanted."""
+    return native.library() is not None
 
 
 def open_session(sink: Sink) -> Session:
@@ -51,17 +49,17 @@ def open_session(sink: Sink) -> Session:
 
     What a process does not use it does not load, so that its memory is its own.
     """
-    session: Session
-    if native():
-        session = importlib.import_module("collector.inputs.wide").WideSession(ROUTER, sink)
-    else:
-        session = importlib.import_module("benchmarks.plain").PythonSession(sink)
+    if is_native():
+        return WideSession(ROUTER, sink)
+    session: Session = importlib.import_module("benchmarks.plain").PythonSession(sink)
     return session
 
 
-def block_format() -> str:
-    """ClickHouse's name for the format of the blocks."""
-    return "Native" if native() else "ArrowStream"
+def routes(events: Sequence[Event]) -> int:
+    """Those of the events that are rows of the table `routes` too: a peer's first ones."""
+    return sum(
+        event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW) and event.rule is None for event in events
+    )
 
 
 class Count:
@@ -84,10 +82,15 @@ def parts(data: bytes) -> Iterator[memoryview]:
         yield window[start : start + READ]
 
 
-def decode(data: bytes, sink: Sink, times: int = 1) -> None:
-    """All of a stream into blocks, by one session that takes it in so many times."""
+def decode(data: bytes, sink: Sink, times: int = 1) -> int:
+    """All of a stream into blocks, by one session that takes it in so many times.
+
+    Answers how many routes came as events instead.
+    """
+    apart = 0
     session = open_session(sink)
     for _ in range(times):
         for part in parts(data):
-            session.feed(part, NOW)
+            apart += routes(session.feed(part, NOW))
     session.flush()
+    return apart

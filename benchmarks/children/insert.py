@@ -1,111 +1,119 @@
-"""Inserting blocks that are there, and decoding and inserting: `insert.py STREAM FOLDER ROUNDS`.
+"""Storing: `insert.py STREAM TIMES FOLDER ROUNDS`, with the stream taken in so many times.
 
-All inserts are made in one thread, as a session with the engine wants it.
+The ceiling is what the engine takes when all blocks are there and each insert is as large as may
+be. Against it stands the collector's own way: one thread decodes, the writer's thread inserts.
 """
 
 from __future__ import annotations
 
 import json
-import queue
+import shutil
 import sys
-import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import common, sessions
+from collector.native import Block
 from collector.store.embedded import EmbeddedStore
+from collector.store.writer import MAX_BLOCK_ROWS, Writer
+
+Ready = list[tuple[Path, tuple[str, ...]]]
+"""Files of blocks, with the columns of each."""
+WAIT = 0.001
 
 
 class Files:
-    """A sink that puts each block into a file."""
+    """A sink that puts blocks of the same columns into the same file, as many as may be."""
 
     def __init__(self, folder: Path) -> None:
+        self.made: Ready = []
+        self.rows = 0
         self._folder = folder
-        self.made: list[tuple[Path, int, tuple[str, ...]]] = []
-        """Path, rows and columns of each block."""
+        self._open: defaultdict[tuple[str, ...], int] = defaultdict(int)
 
-    def __call__(self, block: sessions.Block) -> None:
+    def __call__(self, block: Block) -> None:
         """Write one block."""
-        path = self._folder / f"{time.perf_counter_ns()}.block"
-        path.write_bytes(block.view)
-        self.made.append((path, block.rows, block.columns))
+        rows = self._open[block.columns] + block.rows
+        if rows == block.rows or rows > MAX_BLOCK_ROWS:
+            rows = block.rows
+            self.made.append((self._folder / f"{len(self.made)}.native", block.columns))
+        self._open[block.columns] = rows
+        path = next(path for path, columns in reversed(self.made) if columns == block.columns)
+        with path.open("ab") as file:
+            file.write(block.view)
+        self.rows += block.rows
         block.release()
 
 
-class Inserter:
-    """Puts files of blocks into the real table, sorted as it is."""
-
-    def __init__(self, folder: Path) -> None:
-        self._store = EmbeddedStore(folder)
-        self._inserts = 0
-
-    def insert(self, path: Path, columns: tuple[str, ...]) -> None:
-        """One file, one insert."""
-        self._inserts += 1
-        names = ", ".join(columns)
-        settings = f"async_insert=0, insert_deduplication_token='{self._inserts}'"
-        source = f"SELECT {names} FROM file('{path}', '{sessions.block_format()}')"  # noqa: S608
-        self._store.execute(f"INSERT INTO routes ({names}) SETTINGS {settings} {source}")
-
-    def finish(self, expected: int) -> None:
-        """Make sure that all came in, and empty the table."""
-        stored = self._store.query("SELECT count() AS n FROM routes")["n"][0].as_py()
-        if stored != expected:
-            raise SystemExit(f"{expected} rows were inserted, the table has {stored}")
-        self._store.execute("TRUNCATE TABLE routes")
-
-    def close(self) -> None:
-        """Close the store."""
-        self._store.close()
+def insert_ready(ready: Files, folder: Path) -> float:
+    """Seconds to insert files that are there."""
+    store = EmbeddedStore(folder)
+    begun = time.perf_counter()
+    for number, (path, columns) in enumerate(ready.made):
+        store.insert_native("routes", columns, path, str(number))
+    took = time.perf_counter() - begun
+    store.close()
+    check(folder, ready.rows)
+    return took
 
 
-def pipeline(data: bytes, folder: Path, inserter: Inserter) -> None:
-    """Decode in one thread, insert in this one; what is inserted is deleted."""
-    made: queue.Queue[tuple[Path, tuple[str, ...]] | None] = queue.Queue(8)
-    files = Files(folder)
+def store_stream(data: bytes, times: int, folder: Path) -> float:
+    """Seconds to decode in this thread while the writer inserts in its own."""
+    writer = Writer(folder)
+    rows = routes = 0
 
-    def pass_on(block: sessions.Block) -> None:
-        files(block)
-        path, _, columns = files.made.pop()
-        made.put((path, columns))
+    def sink(block: Block) -> None:
+        nonlocal rows, routes
+        rows += block.rows
+        routes += block.rows
+        writer.put([block])
 
-    def decode() -> None:
-        try:
-            sessions.decode(data, pass_on)
-        finally:
-            made.put(None)
+    begun = time.perf_counter()
+    session = sessions.open_session(sink)
+    for _ in range(times):
+        for part in sessions.parts(data):
+            while writer.full:
+                time.sleep(WAIT)
+            events = session.feed(part, sessions.NOW)
+            rows += len(events)
+            routes += sessions.routes(events)
+            writer.put(events)
+    session.flush()
+    while writer.rows_written < rows:
+        if writer.last_error or time.perf_counter() - begun > common.LIMIT:
+            raise SystemExit(f"the writer stands still: {writer.last_error or 'too slow'}")
+        time.sleep(WAIT)
+    took = time.perf_counter() - begun
+    writer.close()
+    check(folder, routes)
+    return took
 
-    thread = threading.Thread(target=decode, daemon=True)
-    thread.start()
-    while (each := made.get()) is not None:
-        inserter.insert(*each)
-        each[0].unlink()
-    thread.join()
+
+def check(folder: Path, expected: int) -> None:
+    """Make sure that all came in, and delete the store."""
+    store = EmbeddedStore(folder, create=False)
+    stored = store.query("SELECT count() AS n FROM routes")["n"][0].as_py()
+    store.close()
+    if stored != expected:
+        raise SystemExit(f"{expected} rows were inserted, the table has {stored}")
+    shutil.rmtree(folder)
 
 
 def main() -> None:
-    """Measure in turn; the first round warms up."""
-    data, folder = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+    """Measure in turn."""
+    data, times = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
+    folder, rounds = Path(sys.argv[3]), int(sys.argv[4])
     ready = Files(folder)
-    sessions.decode(data, ready)
-    rows = sum(count for _, count, _ in ready.made)
-    inserter = Inserter(folder / "store")
-    found: dict[str, list[float]] = {"ceiling_s": [], "pipeline_s": []}
-    for _ in range(int(sys.argv[3]) + 1):
-        begun = time.perf_counter()
-        for path, _, columns in ready.made:
-            inserter.insert(path, columns)
-        found["ceiling_s"].append(time.perf_counter() - begun)
-        inserter.finish(rows)
-        begun = time.perf_counter()
-        pipeline(data, folder, inserter)
-        found["pipeline_s"].append(time.perf_counter() - begun)
-        inserter.finish(rows)
-    inserter.close()
-    times = {name: each[1:] for name, each in found.items()}
-    print(json.dumps({"rows": rows, "rss_mib": common.resident(peak=True), **times}))
+    sessions.decode(data, ready, times)
+    works = {
+        "ceiling_s": lambda: insert_ready(ready, folder / "ready"),
+        "pipeline_s": lambda: store_stream(data, times, folder / "stream"),
+    }
+    found = common.in_turn(works, rounds)
+    print(json.dumps({"rows": ready.rows, "rss_mib": common.resident(peak=True), **found}))
 
 
 if __name__ == "__main__":
