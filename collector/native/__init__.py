@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARY = Path(__file__).with_name("libanchorwatch_native.so")
-VERSION = 1
+VERSION = 2
 """Of the interface, as `native/src/abi.rs` has it."""
 WITHOUT = "ANCHORWATCH_DECODER"
 """Environment variable: `python` keeps the native decoder from being used."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv6Address
 from typing import Any
@@ -43,10 +42,11 @@ _PATH: dict[str, pa.DataType] = {
     "local_pref": NUMBER,
     "atomic_aggregate": pa.bool_(),
     "aggregator": TEXT,
-    **dict.fromkeys(("communities", "ext_communities", "large_communities"), TEXTS),
     "originator_id": TEXT,
-    **dict.fromkeys(("cluster_list", "unknown_attributes"), TEXTS),
+    "unknown_attributes": TEXTS,
 }
+LISTS = ("communities", "ext_communities", "large_communities", "cluster_list")
+"""Lists of an event that are one text in table `routes`."""
 SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "routes": {
         **_SESSION,
@@ -55,12 +55,13 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "length": pa.uint8(),
         "labels": pa.list_(NUMBER),
         "path_status": TEXTS,
-        "as_path": pa.list_(NUMBER),
-        "as_path_sets": TEXT,
+        "as_path_text": TEXT,
+        **dict.fromkeys((f"{name}_text" for name in LISTS), TEXT),
     },
     "flowspec": {
         **_SESSION,
         **_PATH,
+        **dict.fromkeys(LISTS, TEXTS),
         **dict.fromkeys(("as_path", "rule", "components", "actions", "raw"), TEXT),
     },
     "sessions": {**_SESSION, **dict.fromkeys(("information", "statistics", "raw"), TEXT)},
@@ -92,20 +93,15 @@ def _length(event: Event) -> int:
     return int(length) + (0 if ":" in address else 96)
 
 
-def _as_numbers(event: Event) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", event.as_path or "")]
-
-
-def _as_sets(event: Event) -> str:
-    """The path where it is more than numbers in order."""
-    path = event.as_path or ""
-    return path if re.search(r"[^\d ]", path) else ""
+def _text_of(name: str) -> Callable[[Event], object]:
+    return lambda event: " ".join(getattr(event, name))
 
 
 _SPECIAL: Mapping[str, Callable[[Event], object]] = {
     "address": _address,
     "length": _length,
-    "as_path_sets": _as_sets,
+    "as_path_text": lambda event: event.as_path or "",
+    **{f"{name}_text": _text_of(name) for name in LISTS},
     "table_name": lambda event: event.table or "",
     "epoch": lambda event: event.epoch or 0,
     "components": lambda event: _json(event.components),
@@ -129,9 +125,7 @@ def event_table(name: str, events: Sequence[Event]) -> pa.Table:
     for column, kind in SCHEMAS[name].items():
         values: list[Any]
         special = _SPECIAL.get(column)
-        if column == "as_path" and name == "routes":
-            values = [_as_numbers(event) for event in events]
-        elif special is not None:
+        if special is not None:
             values = [special(event) for event in events]
         elif kind == TEXT and column != "as_path":
             values = [getattr(event, column) or "" for event in events]
@@ -156,7 +150,7 @@ def incident_table(incidents: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 _JSON_COLUMNS = ("components", "actions", "information", "statistics")
-_OF_ROUTES = ("address", "length", "as_path", "as_path_sets", "nlri")
+_OF_ROUTES = ("address", "length", "as_path_text", "nlri", *(f"{name}_text" for name in LISTS))
 _TIMES = ("received", "time", "epoch")
 
 
@@ -203,7 +197,10 @@ def _route(row: Mapping[str, Any]) -> dict[str, Any]:
     else:
         fields["prefix"] = _prefix(row)
     if row["kind"] == Kind.ANNOUNCE and NO_PATH not in row["warnings"]:
-        fields["as_path"] = row["as_path_sets"] or " ".join(map(str, row["as_path"]))
+        fields["as_path"] = row["as_path_text"]
+    for name in LISTS:
+        if row[f"{name}_text"]:
+            fields[name] = row[f"{name}_text"].split(" ")
     return fields
 
 

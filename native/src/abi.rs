@@ -8,7 +8,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
 /// Raised with every change of a signature or of a meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FAULT: i32 = -1;
 
 /// Memory of blocks that were given back, to be used again.

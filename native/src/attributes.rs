@@ -114,6 +114,17 @@ fn multiple(value: &[u8], size: usize) -> Read<&[u8]> {
 }
 
 impl Attributes<'_> {
+    /// Whether any of those is there that most UPDATEs do not have.
+    pub fn has_rare(&self) -> bool {
+        self.atomic_aggregate
+            || self.aggregator.is_some()
+            || self.originator_id.is_some()
+            || !self.ext_communities.is_empty()
+            || !self.large_communities.is_empty()
+            || !self.cluster_list.is_empty()
+            || !self.unknown.is_empty()
+    }
+
     /// The aggregator, of a two-octet session the real one (RFC 6793 section 4.2.3).
     pub fn aggregator(&self, as4: bool) -> Read<Option<Aggregator>> {
         let value = match self.aggregator {
@@ -213,11 +224,6 @@ impl Path {
                 count -= usize::from(segment.kind == AS_SET);
             }
         }
-    }
-
-    /// Whether the numbers alone, without their segments, say it all.
-    pub fn is_plain(&self) -> bool {
-        self.segments.iter().all(|s| s.kind == AS_SEQUENCE)
     }
 
     /// The last AS, unless the path is empty or ends in anything but a sequence.

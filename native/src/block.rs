@@ -6,7 +6,7 @@ use crate::dictionary::Texts;
 use crate::nlri::{has_labels, has_rd, FAMILIES};
 use crate::output::{Filler, Output};
 use crate::peers::{Peers, NAMES};
-use crate::rows::{Rows, Span, ADD_PATH, ANNOUNCED, DUMPED, ODD};
+use crate::rows::{Rows, ADD_PATH, ANNOUNCED, DUMPED, ODD};
 
 const TEXT: &str = "LowCardinality(String)";
 const TEXTS: &str = "Array(LowCardinality(String))";
@@ -67,9 +67,7 @@ impl<'a> Writer<'a> {
         self.repeat(&groups.peer, |peer| peers.get(*peer).peer_as.to_le_bytes());
         for (index, name) in PEER_COLUMNS.iter().enumerate() {
             let texts = peers.names(index);
-            if texts.count() > 1 {
-                self.texts(name, texts, &groups.peer, |peer| peers.get(*peer).names[index]);
-            }
+            self.some_texts(name, texts, &groups.peer, |peer| peers.get(*peer).names[index]);
         }
         let flags = &groups.flags;
         self.few("kind", &[b"withdraw", b"announce"], flags, |f| 1 + u32::from(f & ANNOUNCED != 0));
@@ -156,34 +154,30 @@ impl<'a> Writer<'a> {
     fn attributes(&mut self) {
         let rows = self.rows;
         let (groups, found) = (&rows.groups, &rows.dictionaries);
-        if found.next_hop.texts().count() > 1 {
-            self.texts("next_hop", found.next_hop.texts(), &groups.next_hop, |place| *place);
-        }
+        let texts = found.next_hop.texts();
+        self.some_texts("next_hop", texts, &groups.next_hop, |place| *place);
         self.path();
         let origins: [&[u8]; 3] = [b"igp", b"egp", b"incomplete"];
         self.few("origin", &origins, &groups.origin, |origin| u32::from(*origin));
         self.numbers("med", &groups.med);
         self.numbers("local_pref", &groups.local_pref);
-        self.lists("communities", found.communities.texts(), &groups.communities, |span| *span);
+        let texts = found.communities.texts();
+        self.some_texts("communities_text", texts, &groups.communities, |place| *place);
         if rows.rare.len() > 1 {
             self.rare();
         }
     }
 
     fn path(&mut self) {
-        self.column("as_path", "Array(UInt32)");
         let rows = self.rows;
-        let groups = &rows.groups;
-        let total = self.offsets(&groups.as_path, |span| length(*span));
-        let mut filler = self.filler(total * 4);
-        for (rows_of, (start, end)) in groups.rows.iter().zip(&groups.as_path) {
-            let begin = filler.at();
-            for number in &rows.numbers[*start as usize..*end as usize] {
-                filler.one(number.to_le_bytes());
-            }
-            filler.again(begin, *rows_of);
+        let places = &rows.groups.as_path;
+        self.some_texts("as_path_text", rows.dictionaries.as_path.texts(), places, |place| *place);
+        let origin = |place: &u32| rows.origins[*place as usize];
+        if rows.origins.iter().any(Option::is_some) {
+            self.column("origin_as", MAYBE_NUMBER);
+            self.repeat(places, |place| [u8::from(origin(place).is_none())]);
+            self.repeat(places, |place| origin(place).unwrap_or(0).to_le_bytes());
         }
-        self.numbers("origin_as", &groups.origin_as);
     }
 
     /// Columns that most blocks have little of.
@@ -196,32 +190,15 @@ impl<'a> Writer<'a> {
             self.repeat(places, |place| [u8::from(of(place).atomic_aggregate)]);
         }
         let texts = found.aggregator.texts();
-        if texts.count() > 1 {
-            self.texts("aggregator", texts, places, |place| of(place).aggregator);
-        }
+        self.some_texts("aggregator", texts, places, |place| of(place).aggregator);
         let texts = found.originator_id.texts();
-        if texts.count() > 1 {
-            self.texts("originator_id", texts, places, |place| of(place).originator_id);
-        }
+        self.some_texts("originator_id", texts, places, |place| of(place).originator_id);
         let texts = found.ext_communities.texts();
-        self.lists("ext_communities", texts, places, |place| of(place).ext_communities);
+        self.some_texts("ext_communities_text", texts, places, |p| of(p).ext_communities);
         let texts = found.large_communities.texts();
-        self.lists("large_communities", texts, places, |place| of(place).large_communities);
+        self.some_texts("large_communities_text", texts, places, |p| of(p).large_communities);
         let texts = found.cluster_list.texts();
-        self.lists("cluster_list", texts, places, |place| of(place).cluster_list);
-        if all.iter().any(|rare| length(rare.as_path_sets) > 0) {
-            self.column("as_path_sets", "String");
-            for (count, place) in rows.groups.rows.iter().zip(places) {
-                let (start, end) = of(place).as_path_sets;
-                if start == end {
-                    self.out.room(*count as usize).fill(0); // empty strings
-                    continue;
-                }
-                for _ in 0..*count {
-                    self.out.string(&rows.texts[start as usize..end as usize]);
-                }
-            }
-        }
+        self.some_texts("cluster_list_text", texts, places, |place| of(place).cluster_list);
         if all.iter().any(|rare| rare.unknown_count > 0) {
             self.column("unknown_attributes", "Array(String)");
             self.offsets(places, |place| of(place).unknown_count as usize);
@@ -285,6 +262,13 @@ impl<'a> Writer<'a> {
         self.repeat(values, |value| value.unwrap_or(0).to_le_bytes());
     }
 
+    /// The same, but left out where there is no text.
+    fn some_texts<T>(&mut self, name: &str, texts: &Texts, values: &[T], get: impl Fn(&T) -> u32) {
+        if texts.count() > 1 {
+            self.texts(name, texts, values, get);
+        }
+    }
+
     /// A column of a few fixed texts; 0 is the empty one.
     fn few<T>(&mut self, name: &str, known: &[&[u8]], values: &[T], get: impl Fn(&T) -> u32) {
         let mut texts = Texts::default();
@@ -332,42 +316,4 @@ impl<'a> Writer<'a> {
         }
         total as usize
     }
-
-    /// Lists of texts; left out where no row has any.
-    fn lists<T>(&mut self, name: &str, texts: &Texts, values: &[T], get: impl Fn(&T) -> Span) {
-        if values.iter().all(|value| length(get(value)) == 0) {
-            return;
-        }
-        self.column(name, TEXTS);
-        self.out.word(DICTIONARY_VERSION);
-        let total = self.offsets(values, |value| length(get(value)));
-        match self.keys(texts, total) {
-            1 => self.places(total, values, get, |place| [place as u8]),
-            2 => self.places(total, values, get, |place| (place as u16).to_le_bytes()),
-            _ => self.places(total, values, get, u32::to_le_bytes),
-        }
-    }
-
-    fn places<T, const N: usize>(
-        &mut self,
-        total: usize,
-        values: &[T],
-        get: impl Fn(&T) -> Span,
-        write: impl Fn(u32) -> [u8; N],
-    ) {
-        let rows = self.rows;
-        let mut filler = self.filler(total * N);
-        for (count, value) in rows.groups.rows.iter().zip(values) {
-            let (start, end) = get(value);
-            let begin = filler.at();
-            for place in &rows.ids[start as usize..end as usize] {
-                filler.one(write(*place));
-            }
-            filler.again(begin, *count);
-        }
-    }
-}
-
-fn length(span: Span) -> usize {
-    (span.1 - span.0) as usize
 }

@@ -2,7 +2,7 @@
 //!
 //! Whatever is anything else, or odd, or watched, is declined to the reference decoder.
 
-use crate::attributes::{self, Attributes, Paths};
+use crate::attributes::{self, Attributes};
 use crate::block;
 use crate::nlri::{family, IPV4_UNICAST};
 use crate::output::Output;
@@ -66,7 +66,6 @@ pub struct Decoder {
     pub seconds: i64,
     max_rows: usize,
     max_octets: usize,
-    paths: Paths,
 }
 
 /// One UPDATE's surroundings.
@@ -234,8 +233,7 @@ impl Decoder {
             return Err(Decline);
         }
         let as4 = self.peers.get(peer).as4;
-        self.paths.read(found, as4)?;
-        self.rows.add_set(found, &self.paths.whole, as4)
+        self.rows.add_set(found, as4)
     }
 
     /// Read NLRI as negotiated, and else the other way: only an exact parse is believed.

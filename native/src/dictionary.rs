@@ -1,67 +1,8 @@
 //! Texts that many rows share, written once a block: ClickHouse's LowCardinality(String).
 
 use crate::reader::Read;
-use std::collections::hash_map::{Entry, RandomState};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
-
-/// Hashes small fixed-size keys. Seeded, as the network chooses the keys.
-#[derive(Clone)]
-pub struct Seed(u64);
-
-impl Default for Seed {
-    fn default() -> Self {
-        Seed(RandomState::new().build_hasher().finish())
-    }
-}
-
-impl BuildHasher for Seed {
-    type Hasher = Folded;
-
-    fn build_hasher(&self) -> Folded {
-        Folded(self.0)
-    }
-}
-
-pub struct Folded(u64);
-
-impl Folded {
-    #[inline]
-    fn fold(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
-        self.0 = (product >> 64) as u64 ^ product as u64;
-    }
-}
-
-impl Hasher for Folded {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    #[inline]
-    fn write(&mut self, octets: &[u8]) {
-        for chunk in octets.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.fold(u64::from_le_bytes(word));
-        }
-    }
-
-    #[inline]
-    fn write_u32(&mut self, word: u32) {
-        self.fold(u64::from(word));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        self.fold(word);
-    }
-
-    #[inline]
-    fn write_usize(&mut self, word: usize) {
-        self.fold(word as u64);
-    }
-}
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 /// Texts in the order in which they were first seen; the first is empty.
 pub struct Texts {
@@ -96,25 +37,101 @@ impl Texts {
     }
 }
 
-/// Texts by the value that they are made from.
-#[derive(Default)]
-pub struct Dictionary<K> {
-    ids: HashMap<K, u32, Seed>,
+/// Texts by the octets that they are made from, as they stood on the wire.
+///
+/// Open addressing over places in one buffer, so that a new text allocates nothing of its own.
+pub struct Dictionary {
+    /// One more than the place of a key, or 0.
+    slots: Vec<u32>,
+    keys: Vec<Key>,
+    octets: Vec<u8>,
     texts: Texts,
     scratch: Vec<u8>,
+    /// As the network chooses the keys.
+    seed: u64,
 }
 
-impl<K: Hash + Eq> Dictionary<K> {
+struct Key {
+    hash: u64,
+    start: u32,
+    length: u32,
+}
+
+const FEWEST_SLOTS: usize = 1 << 8;
+const MULTIPLIER: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        Dictionary {
+            slots: vec![0; FEWEST_SLOTS],
+            keys: Vec::new(),
+            octets: Vec::new(),
+            texts: Texts::default(),
+            scratch: Vec::new(),
+            seed: RandomState::new().build_hasher().finish(),
+        }
+    }
+}
+
+impl Dictionary {
     /// The place of the key's text, which `write` makes the first time that the key is seen.
     #[inline]
-    pub fn intern(&mut self, key: K, write: impl FnOnce(&mut Vec<u8>) -> Read<()>) -> Read<u32> {
-        match self.ids.entry(key) {
-            Entry::Occupied(known) => Ok(*known.get()),
-            Entry::Vacant(place) => {
-                self.scratch.clear();
-                write(&mut self.scratch)?;
-                Ok(*place.insert(self.texts.push(&self.scratch)))
+    pub fn intern(
+        &mut self,
+        key: &[u8],
+        write: impl FnOnce(&mut Vec<u8>) -> Read<()>,
+    ) -> Read<u32> {
+        let hash = hash(self.seed, key);
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            match self.slots[slot] {
+                0 => return self.add(slot, hash, key, write),
+                place => {
+                    let known = &self.keys[place as usize - 1];
+                    let start = known.start as usize;
+                    if known.hash == hash
+                        && self.octets[start..start + known.length as usize] == *key
+                    {
+                        return Ok(place);
+                    }
+                }
             }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// The text of place n is the n-th of `texts`, as place 0 is that of the empty one.
+    fn add(
+        &mut self,
+        slot: usize,
+        hash: u64,
+        key: &[u8],
+        write: impl FnOnce(&mut Vec<u8>) -> Read<()>,
+    ) -> Read<u32> {
+        self.scratch.clear();
+        write(&mut self.scratch)?;
+        let place = self.texts.push(&self.scratch);
+        self.slots[slot] = place;
+        let start = self.octets.len() as u32;
+        self.octets.extend_from_slice(key);
+        self.keys.push(Key { hash, start, length: key.len() as u32 });
+        if self.keys.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        Ok(place)
+    }
+
+    fn grow(&mut self) {
+        let count = self.slots.len() * 2;
+        self.slots.clear();
+        self.slots.resize(count, 0);
+        for (index, key) in self.keys.iter().enumerate() {
+            let mut slot = key.hash as usize & (count - 1);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (count - 1);
+            }
+            self.slots[slot] = index as u32 + 1;
         }
     }
 
@@ -123,9 +140,34 @@ impl<K: Hash + Eq> Dictionary<K> {
     }
 
     pub fn clear(&mut self) {
-        self.ids.clear();
+        if !self.keys.is_empty() {
+            self.slots.iter_mut().for_each(|slot| *slot = 0);
+        }
+        self.keys.clear();
+        self.octets.clear();
         self.texts.clear();
     }
+}
+
+#[inline]
+fn hash(seed: u64, key: &[u8]) -> u64 {
+    let mut state = seed ^ key.len() as u64;
+    let mut words = key.chunks_exact(8);
+    for word in &mut words {
+        let mut octets = [0; 8];
+        octets.copy_from_slice(word);
+        state = fold(state ^ u64::from_le_bytes(octets));
+    }
+    let mut last = [0; 8];
+    let rest = words.remainder();
+    last[..rest.len()].copy_from_slice(rest);
+    fold(state ^ u64::from_le_bytes(last))
+}
+
+#[inline]
+fn fold(word: u64) -> u64 {
+    let product = u128::from(word).wrapping_mul(MULTIPLIER);
+    (product >> 64) as u64 ^ product as u64
 }
 
 pub fn varint(out: &mut Vec<u8>, mut value: u64) {

@@ -111,7 +111,7 @@ impl Destinations {
         nlri: &[u8],
         family: u8,
         add_path: bool,
-        rds: &mut Dictionary<u64>,
+        rds: &mut Dictionary,
     ) -> Read<()> {
         let mut reader = Reader::new(nlri);
         let ipv6 = family & IPV6 != 0;
@@ -126,8 +126,7 @@ impl Destinations {
             if has_rd(family) {
                 length = length.checked_sub(64).ok_or(Decline)?;
                 let octets: [u8; 8] = reader.array()?;
-                let key = u64::from_be_bytes(octets);
-                self.rd.push(rds.intern(key, |out| {
+                self.rd.push(rds.intern(&octets, |out| {
                     text::route_distinguisher(out, octets);
                     Ok(())
                 })?);

@@ -59,8 +59,6 @@ impl Output {
 
 /// Groups are small: so many values are written at once, and those too many are written over.
 const FEW: u32 = 4;
-/// The same for the octets of a list.
-const SHORT: usize = 32;
 
 /// Fills room with values of one size.
 pub struct Filler<'a> {
@@ -95,30 +93,5 @@ impl<'a> Filler<'a> {
             place.copy_from_slice(&value);
         }
         self.at = end;
-    }
-
-    /// Say what was written since `begin` once for each of so many rows, which it was for one.
-    #[inline]
-    pub fn again(&mut self, begin: usize, rows: u32) {
-        let end = self.at;
-        let length = end - begin;
-        let last = end + length * rows as usize + SHORT;
-        if length <= SHORT && last <= self.room.len() {
-            let mut list = [0; SHORT];
-            list.copy_from_slice(&self.room[begin..begin + SHORT]);
-            for _ in 1..rows {
-                self.room[self.at..self.at + SHORT].copy_from_slice(&list);
-                self.at += length;
-            }
-            return;
-        }
-        for _ in 1..rows {
-            self.room.copy_within(begin..end, self.at);
-            self.at += length;
-        }
-    }
-
-    pub fn at(&self) -> usize {
-        self.at
     }
 }

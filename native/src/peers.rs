@@ -5,7 +5,7 @@
 //! BMP per-peer header or of the head of an MRT record. When any of it changes, Python has the copy
 //! forgotten, and the next message is declined to it again.
 
-use crate::dictionary::{Seed, Texts};
+use crate::dictionary::Texts;
 use crate::rows::Names;
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub struct Peer {
 
 #[derive(Default)]
 pub struct Peers {
-    places: HashMap<Box<[u8]>, u32, Seed>,
+    places: HashMap<Box<[u8]>, u32>,
     peers: Vec<Peer>,
     names: [Names; NAMES],
     last: u32,

@@ -1,9 +1,9 @@
 //! The rows of a block as they are gathered: what an UPDATE says once is kept once.
 
-use crate::attributes::{self, Attributes, Path};
+use crate::attributes::{self, Attributes, Paths};
 use crate::dictionary::{string, Dictionary, Texts};
 use crate::nlri::{self, Destinations};
-use crate::reader::{exactly, Read, Reader};
+use crate::reader::{exactly, Decline, Read, Reader};
 use crate::text;
 
 /// Part of a pool, from start to end.
@@ -30,16 +30,15 @@ pub struct Head {
     pub flags: u8,
 }
 
-/// The attributes of one UPDATE.
+/// The attributes of one UPDATE; places in the dictionaries, where they are texts.
 #[derive(Clone, Copy, Default)]
 pub struct Set {
     /// 0 where there is none, else one more than its code.
     pub origin: u8,
     pub med: Option<u32>,
     pub local_pref: Option<u32>,
-    pub origin_as: Option<u32>,
-    pub as_path: Span,
-    pub communities: Span,
+    pub as_path: u32,
+    pub communities: u32,
     /// Place in `Rows::rare`.
     pub rare: u32,
 }
@@ -50,11 +49,9 @@ pub struct Rare {
     pub atomic_aggregate: bool,
     pub aggregator: u32,
     pub originator_id: u32,
-    /// The path's text, where its numbers do not say it all.
-    pub as_path_sets: Span,
-    pub ext_communities: Span,
-    pub large_communities: Span,
-    pub cluster_list: Span,
+    pub ext_communities: u32,
+    pub large_communities: u32,
+    pub cluster_list: u32,
     /// Strings with their lengths, and how many.
     pub unknown: Span,
     pub unknown_count: u32,
@@ -75,9 +72,8 @@ pub struct Groups {
     pub origin: Vec<u8>,
     pub med: Vec<Option<u32>>,
     pub local_pref: Vec<Option<u32>>,
-    pub origin_as: Vec<Option<u32>>,
-    pub as_path: Vec<Span>,
-    pub communities: Vec<Span>,
+    pub as_path: Vec<u32>,
+    pub communities: Vec<u32>,
     pub rare: Vec<u32>,
 }
 
@@ -94,7 +90,6 @@ impl Groups {
         self.origin.push(set.origin);
         self.med.push(set.med);
         self.local_pref.push(set.local_pref);
-        self.origin_as.push(set.origin_as);
         self.as_path.push(set.as_path);
         self.communities.push(set.communities);
         self.rare.push(set.rare);
@@ -120,26 +115,24 @@ impl Groups {
         self.origin.truncate(count);
         self.med.truncate(count);
         self.local_pref.truncate(count);
-        self.origin_as.truncate(count);
         self.as_path.truncate(count);
         self.communities.truncate(count);
         self.rare.truncate(count);
     }
 }
 
-/// An address of either family as a key; the last octet is its length.
-type Address = [u8; 17];
-
+/// Of each column of texts.
 #[derive(Default)]
 pub struct Dictionaries {
-    pub next_hop: Dictionary<Address>,
-    pub rd: Dictionary<u64>,
-    pub aggregator: Dictionary<u64>,
-    pub originator_id: Dictionary<u32>,
-    pub communities: Dictionary<u32>,
-    pub ext_communities: Dictionary<u64>,
-    pub large_communities: Dictionary<[u32; 3]>,
-    pub cluster_list: Dictionary<u32>,
+    pub next_hop: Dictionary,
+    pub rd: Dictionary,
+    pub as_path: Dictionary,
+    pub aggregator: Dictionary,
+    pub originator_id: Dictionary,
+    pub communities: Dictionary,
+    pub ext_communities: Dictionary,
+    pub large_communities: Dictionary,
+    pub cluster_list: Dictionary,
 }
 
 /// How far everything was filled.
@@ -149,8 +142,6 @@ pub struct Mark {
     groups: usize,
     rare: usize,
     destinations: nlri::Mark,
-    numbers: usize,
-    ids: usize,
     texts: usize,
 }
 
@@ -164,11 +155,12 @@ pub struct Rows {
     pub rare: Vec<Rare>,
     pub destinations: Destinations,
     pub dictionaries: Dictionaries,
-    /// AS numbers of the paths.
-    pub numbers: Vec<u32>,
-    /// Places in the dictionaries, of all array columns.
-    pub ids: Vec<u32>,
+    /// The last AS of each path of the dictionary; the first is that of the empty one.
+    pub origins: Vec<Option<u32>>,
+    /// Unknown attributes.
     pub texts: Vec<u8>,
+    paths: Paths,
+    scratch: Vec<u8>,
 }
 
 impl Rows {
@@ -178,8 +170,6 @@ impl Rows {
             groups: self.groups.len(),
             rare: self.rare.len(),
             destinations: self.destinations.mark(),
-            numbers: self.numbers.len(),
-            ids: self.ids.len(),
             texts: self.texts.len(),
         }
     }
@@ -190,8 +180,6 @@ impl Rows {
         self.groups.truncate(mark.groups);
         self.rare.truncate(mark.rare);
         self.destinations.truncate(mark.destinations);
-        self.numbers.truncate(mark.numbers);
-        self.ids.truncate(mark.ids);
         self.texts.truncate(mark.texts);
     }
 
@@ -202,12 +190,13 @@ impl Rows {
         self.rare.clear();
         self.rare.push(Rare::default());
         self.destinations.clear();
-        self.numbers.clear();
-        self.ids.clear();
         self.texts.clear();
+        self.origins.clear();
+        self.origins.push(None);
         let found = &mut self.dictionaries;
         found.next_hop.clear();
         found.rd.clear();
+        found.as_path.clear();
         found.aggregator.clear();
         found.originator_id.clear();
         found.communities.clear();
@@ -218,18 +207,15 @@ impl Rows {
 
     /// The place of a next hop's text; that of an empty one is 0.
     pub fn next_hop(&mut self, hop: &[u8]) -> Read<u32> {
-        let mut key = [0; 17];
         let octets: &[u8] = match hop.len() {
             0 => return Ok(0),
             4 | 16 => hop,
             32 => &hop[..16],  // global and link-local (RFC 2545 section 3)
             12 => &hop[8..12], // behind a route distinguisher (RFC 4364, RFC 4659)
             24 | 48 => &hop[8..24],
-            _ => return Err(crate::reader::Decline),
+            _ => return Err(Decline),
         };
-        key[..octets.len()].copy_from_slice(octets);
-        key[16] = octets.len() as u8;
-        self.dictionaries.next_hop.intern(key, |out| {
+        self.dictionaries.next_hop.intern(octets, |out| {
             match octets.len() {
                 4 => text::ipv4(out, exactly(octets)?),
                 _ => text::ipv6(out, exactly(octets)?),
@@ -239,24 +225,23 @@ impl Rows {
     }
 
     /// Gather the attributes of an UPDATE.
-    pub fn add_set(&mut self, found: &Attributes<'_>, path: &Path, as4: bool) -> Read<Set> {
-        let communities = &mut self.dictionaries.communities;
+    pub fn add_set(&mut self, found: &Attributes<'_>, as4: bool) -> Read<Set> {
+        let communities = found.communities;
         let set = Set {
             origin: found.origin.map_or(0, |code| code + 1),
             med: found.med,
             local_pref: found.local_pref,
-            origin_as: path.origin(),
-            as_path: span(&mut self.numbers, |pool| pool.extend_from_slice(&path.numbers)),
-            communities: each(&mut self.ids, found.communities, |octets: [u8; 4]| {
-                let value = u32::from_be_bytes(octets);
-                communities.intern(value, |out| {
-                    text::community(out, value);
-                    Ok(())
-                })
+            as_path: self.as_path(found, as4)?,
+            communities: list(&mut self.dictionaries.communities, communities, |out, octets| {
+                text::community(out, u32::from_be_bytes(octets));
+                Ok(())
             })?,
             rare: 0,
         };
-        let rare = self.rare(found, path, as4)?;
+        if !found.has_rare() {
+            return Ok(set);
+        }
+        let rare = self.rare(found, as4)?;
         if rare == Rare::default() {
             return Ok(set);
         }
@@ -264,71 +249,84 @@ impl Rows {
         Ok(Set { rare: self.rare.len() as u32 - 1, ..set })
     }
 
-    fn rare(&mut self, found: &Attributes<'_>, path: &Path, as4: bool) -> Read<Rare> {
-        let Dictionaries { aggregator, originator_id, .. } = &mut self.dictionaries;
-        let mut rare = Rare { atomic_aggregate: found.atomic_aggregate, ..Rare::default() };
-        if !path.is_plain() {
-            rare.as_path_sets = span(&mut self.texts, |pool| text::as_path(pool, path));
+    /// The same octets are the same path, but for the width of their numbers and an AS4_PATH.
+    fn as_path(&mut self, found: &Attributes<'_>, as4: bool) -> Read<u32> {
+        let value = match found.as_path {
+            Some(value) if !value.is_empty() || found.as4_path.is_some() => value,
+            _ => return Ok(0),
+        };
+        if value.len() % 2 != 0 {
+            return Err(Decline); // no path has an odd number of octets, but other keys here do
         }
+        let (paths, origins) = (&mut self.paths, &mut self.origins);
+        let mut write = |out: &mut Vec<u8>| {
+            paths.read(found, as4)?;
+            text::as_path(out, &paths.whole);
+            origins.push(paths.whole.origin());
+            Ok(())
+        };
+        if as4 && found.as4_path.is_none() {
+            return self.dictionaries.as_path.intern(value, &mut write);
+        }
+        let key = &mut self.scratch;
+        key.clear();
+        key.extend_from_slice(value);
+        key.extend_from_slice(found.as4_path.unwrap_or_default());
+        // With this their number is odd, so that no path of four octets is the same key.
+        key.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        key.push(if as4 { 0xFE } else { 0xFF });
+        self.dictionaries.as_path.intern(key, write)
+    }
+
+    fn rare(&mut self, found: &Attributes<'_>, as4: bool) -> Read<Rare> {
+        let Dictionaries {
+            aggregator,
+            originator_id,
+            ext_communities,
+            large_communities,
+            cluster_list,
+            ..
+        } = &mut self.dictionaries;
+        let mut rare = Rare {
+            atomic_aggregate: found.atomic_aggregate,
+            ext_communities: list(ext_communities, found.ext_communities, text::ext_community)?,
+            large_communities: list(large_communities, found.large_communities, |out, octets| {
+                text::large_community(out, octets);
+                Ok(())
+            })?,
+            cluster_list: list(cluster_list, found.cluster_list, router_id)?,
+            ..Rare::default()
+        };
         if let Some((number, address)) = found.aggregator(as4)? {
-            let key = u64::from(number) << 32 | u64::from(u32::from_be_bytes(address));
-            rare.aggregator = aggregator.intern(key, |out| {
+            let mut key = [0; 8];
+            key[..4].copy_from_slice(&number.to_be_bytes());
+            key[4..].copy_from_slice(&address);
+            rare.aggregator = aggregator.intern(&key, |out| {
                 text::number(out, number);
                 out.push(b' ');
-                text::ipv4(out, address);
-                Ok(())
+                router_id(out, address)
             })?;
         }
         if let Some(address) = found.originator_id {
-            rare.originator_id = router_id(originator_id, u32::from_be_bytes(address))?;
+            rare.originator_id = originator_id.intern(&address, |out| router_id(out, address))?;
         }
-        self.add_lists(found, &mut rare)?;
         if !found.unknown.is_empty() {
             self.add_unknown(found.unknown, &mut rare)?;
         }
         Ok(rare)
     }
 
-    fn add_lists(&mut self, found: &Attributes<'_>, rare: &mut Rare) -> Read<()> {
-        let Dictionaries { ext_communities, large_communities, cluster_list, .. } =
-            &mut self.dictionaries;
-        let pool = &mut self.ids;
-        if !found.ext_communities.is_empty() {
-            rare.ext_communities = each(pool, found.ext_communities, |octets: [u8; 8]| {
-                let key = u64::from_be_bytes(octets);
-                ext_communities.intern(key, |out| text::ext_community(out, octets))
-            })?;
-        }
-        if !found.large_communities.is_empty() {
-            rare.large_communities = each(pool, found.large_communities, |c: [u8; 12]| {
-                let part = |at: usize| u32::from_be_bytes([c[at], c[at + 1], c[at + 2], c[at + 3]]);
-                let parts = [part(0), part(4), part(8)];
-                large_communities.intern(parts, |out| {
-                    text::large_community(out, parts);
-                    Ok(())
-                })
-            })?;
-        }
-        if !found.cluster_list.is_empty() {
-            rare.cluster_list = each(pool, found.cluster_list, |octets: [u8; 4]| {
-                router_id(cluster_list, u32::from_be_bytes(octets))
-            })?;
-        }
-        Ok(())
-    }
-
     fn add_unknown(&mut self, block: &[u8], rare: &mut Rare) -> Read<()> {
         let start = self.texts.len() as u32;
         let mut reader = Reader::new(block);
-        let mut one = Vec::new();
         while !reader.is_empty() {
             let (flags, code, value) = attributes::next(&mut reader)?;
             if attributes::is_known(code) {
                 continue;
             }
-            one.clear();
-            text::unknown_attribute(&mut one, code, flags, value);
-            string(&mut self.texts, &one);
+            self.scratch.clear();
+            text::unknown_attribute(&mut self.scratch, code, flags, value);
+            string(&mut self.texts, &self.scratch);
             rare.unknown_count += 1;
         }
         rare.unknown = (start, self.texts.len() as u32);
@@ -336,30 +334,29 @@ impl Rows {
     }
 }
 
-fn router_id(dictionary: &mut Dictionary<u32>, id: u32) -> Read<u32> {
-    dictionary.intern(id, |out| {
-        text::ipv4(out, id.to_be_bytes());
+fn router_id(out: &mut Vec<u8>, octets: [u8; 4]) -> Read<()> {
+    text::ipv4(out, octets);
+    Ok(())
+}
+
+/// The place of a list's text, whose values all have N octets and blanks between them.
+fn list<const N: usize>(
+    dictionary: &mut Dictionary,
+    octets: &[u8],
+    write: impl Fn(&mut Vec<u8>, [u8; N]) -> Read<()>,
+) -> Read<u32> {
+    if octets.is_empty() {
+        return Ok(0);
+    }
+    dictionary.intern(octets, |out| {
+        for (index, value) in octets.chunks_exact(N).enumerate() {
+            if index > 0 {
+                out.push(b' ');
+            }
+            write(out, exactly(value)?)?;
+        }
         Ok(())
     })
-}
-
-fn span<T>(pool: &mut Vec<T>, fill: impl FnOnce(&mut Vec<T>)) -> Span {
-    let start = pool.len() as u32;
-    fill(pool);
-    (start, pool.len() as u32)
-}
-
-/// The places of a list's values, which all have N octets.
-fn each<const N: usize>(
-    pool: &mut Vec<u32>,
-    list: &[u8],
-    mut intern: impl FnMut([u8; N]) -> Read<u32>,
-) -> Read<Span> {
-    let start = pool.len() as u32;
-    for octets in list.chunks_exact(N) {
-        pool.push(intern(exactly(octets)?)?);
-    }
-    Ok((start, pool.len() as u32))
 }
 
 /// What the peers of a session are called; a block's own, small dictionary is made from it.

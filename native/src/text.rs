@@ -107,11 +107,12 @@ pub fn community(out: &mut Vec<u8>, value: u32) {
 }
 
 /// A large community (RFC 8092): `AS:number:number`.
-pub fn large_community(out: &mut Vec<u8>, parts: [u32; 3]) {
-    number(out, parts[0]);
-    for part in &parts[1..] {
-        out.push(b':');
-        number(out, *part);
+pub fn large_community(out: &mut Vec<u8>, c: [u8; 12]) {
+    for (index, part) in c.chunks_exact(4).enumerate() {
+        if index > 0 {
+            out.push(b':');
+        }
+        number(out, u32::from_be_bytes([part[0], part[1], part[2], part[3]]));
     }
 }
 

@@ -1,6 +1,8 @@
 -- Every change of a route of any family but Flowspec.
 -- `address` and `length` are the prefix as IPv6 (IPv4 mapped, so its lengths begin at 96), so that
 -- "covers" and "is covered by" are ranges of the sorting key. A route that is no prefix is `nlri`.
+-- Lists are stored as texts that many routes share, which takes a third of the room and of the time
+-- that arrays take, and are arrays to whoever asks: `has(communities, '65000:1')`.
 CREATE TABLE IF NOT EXISTS routes
 (
     received DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
@@ -28,19 +30,18 @@ CREATE TABLE IF NOT EXISTS routes
     labels Array(UInt32),
     path_status Array(LowCardinality(String)),
     next_hop LowCardinality(String),
-    as_path Array(UInt32) CODEC(ZSTD(1)) COMMENT 'AS numbers in order, those in sets too',
-    as_path_sets String CODEC(ZSTD(1)) COMMENT 'the path as text where it has sets or confederations',
+    as_path_text LowCardinality(String) COMMENT 'AS_SETs in braces, confederations in brackets',
     origin_as Nullable(UInt32),
     origin LowCardinality(String),
     med Nullable(UInt32),
     local_pref Nullable(UInt32),
     atomic_aggregate Bool,
     aggregator LowCardinality(String),
-    communities Array(LowCardinality(String)),
-    ext_communities Array(LowCardinality(String)),
-    large_communities Array(LowCardinality(String)),
+    communities_text LowCardinality(String),
+    ext_communities_text LowCardinality(String),
+    large_communities_text LowCardinality(String),
     originator_id LowCardinality(String),
-    cluster_list Array(LowCardinality(String)),
+    cluster_list_text LowCardinality(String),
     unknown_attributes Array(String),
     reason String,
     warnings Array(LowCardinality(String)),
@@ -48,7 +49,11 @@ CREATE TABLE IF NOT EXISTS routes
         if(length >= 96 AND NOT like(family, '%ipv6%') AND startsWith(toString(address), '::ffff:'),
             concat(substring(toString(address), 8), '/', toString(length - 96)),
             concat(toString(address), '/', toString(length)))),
-    as_path_text String ALIAS if(as_path_sets = '', arrayStringConcat(as_path, ' '), as_path_sets)
+    as_path Array(UInt32) ALIAS arrayMap(n -> toUInt32(n), extractAll(as_path_text, '[0-9]+')),
+    communities Array(String) ALIAS extractAll(communities_text, '[^ ]+'),
+    ext_communities Array(String) ALIAS extractAll(ext_communities_text, '[^ ]+'),
+    large_communities Array(String) ALIAS extractAll(large_communities_text, '[^ ]+'),
+    cluster_list Array(String) ALIAS extractAll(cluster_list_text, '[^ ]+')
 )
 ENGINE = MergeTree
 PARTITION BY toDate(received)
