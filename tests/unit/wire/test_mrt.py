@@ -347,8 +347,11 @@ def test_an_update_that_cannot_be_read_names_its_peer() -> None:
 
 
 def test_a_peer_that_the_index_does_not_have_is_no_guess() -> None:
-    (bad,) = read(peer_index() + rib(2, prefix("192.0.2.0/24"), entry(BASIC, 9)) + peer_index())
-    assert bad.reason == "table-dump-v2-rib-ipv4-unicast: peer index at octet 0: 9 of 2 peers"
+    """GoBGP numbers its own routes so."""
+    (route,) = read(peer_index() + rib(2, prefix("192.0.2.0/24"), entry(BASIC, 2)))
+    assert (route.kind, route.prefix, route.as_path) == ("announce", "192.0.2.0/24", "65002")
+    assert (route.peer, route.peer_as) == (None, None)
+    assert route.warnings == ("peer-index: 2 of 2 peers",)
 
 
 def test_a_file_that_is_nothing_but_noise_is_given_up() -> None:
