@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.event import Kind, Provenance
 from collector.wire import bgp
@@ -61,8 +61,7 @@ class PeerIndex:
         return {"peer": peer.address, "peer_as": peer.as_number, "peer_bgp_id": peer.bgp_id}
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """One path of a RIB record, its attributes still as bytes."""
 
     peer: int
@@ -139,7 +138,7 @@ def _generic_add_path(cursor: Cursor) -> tuple[_Destination, list[_Entry]]:
     cursor.position = start
     destination = _generic(cursor, add_path=True)
     entries = [
-        replace(entry, path_id=destination.path_id) for entry in _entries(cursor, add_path=False)
+        entry._replace(path_id=destination.path_id) for entry in _entries(cursor, add_path=False)
     ]
     return destination, entries
 
