@@ -37,7 +37,7 @@ class MrtReader:
 
     Any chunking of the same octets gives the same events. A record that cannot be read is one
     `undecodable` event. Where a record's length is wrong, the next record is searched for, and
-    what was skipped is one `undecodable` event too.
+    what was skipped is one `undecodable` event too, unless it is a record but for its length.
     """
 
     def __init__(self) -> None:
@@ -76,10 +76,29 @@ class MrtReader:
         return self._framer.next()
 
     def _damaged(self, damage: Damage) -> list[Event]:
+        if damage.kind == "skipped" and (found := self._mended(damage.data)) is not None:
+            return found
         self.errors[damage.kind] += 1
         self.broken = damage.kind == "broken"
         self._damage(damage.problem)
         return [self._undecodable(self._framer.last or 0, damage.problem, damage.data)]
+
+    def _mended(self, record: bytes) -> list[Event] | None:
+        """The octets up to the next record, where they are one whose length alone is wrong."""
+        header = Header.read(record) if looks_like_mrt(record) else None
+        if header is None:
+            return None
+        cursor = Cursor(record, HEADER)
+        try:
+            time, fields = self._decode(header, cursor)
+        except WireError:
+            return None
+        if cursor.remaining:
+            return None
+        self.errors["record-length"] += 1
+        at, more = self._framer.position - len(record), len(record) - HEADER - header.length
+        self._damage(f"the MRT record at octet {at} says {more} octets fewer than it has")
+        return self._events(header, time, fields, record)
 
     def _damage(self, problem: str) -> None:
         self.damage = self.damage or problem
@@ -103,6 +122,11 @@ class MrtReader:
             at, more = self._framer.position, cursor.remaining
             self._damage(f"the MRT record at octet {at} says {more} octets more than it has")
         self._framer.take(frame, len(record) if frame.followed else cursor.position)
+        return self._events(header, time, fields, record)
+
+    def _events(
+        self, header: Header, time: int, fields: list[Fields], record: bytes
+    ) -> list[Event]:
         self.messages[header.name] += 1
         return [self._event(time, each, record) for each in fields if not self._counted(each)]
 

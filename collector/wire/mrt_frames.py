@@ -212,12 +212,9 @@ class Framer:
                 return self._cut(HEADER, "broken", f"no MRT record in the octets from {here} on")
             header = Header.read(self._buffer, at)
             if header.known and header.near(self.last):
-                begins = self._begins(at + HEADER + header.length)
-                if begins is None and not self._closed:
-                    return None
-                if begins:
-                    problem = f"octets {here} to {here + self._scan - 1} are no MRT record"
-                    return self._cut(self._scan, "skipped", problem)
+                # Type, subtype, length and time that all fit do not come by chance.
+                problem = f"octets {here} to {here + self._scan - 1} are no MRT record"
+                return self._cut(self._scan, "skipped", problem)
             self._scan += 1
         if not self._closed:
             return None
