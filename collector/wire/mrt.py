@@ -76,29 +76,29 @@ class MrtReader:
         return self._framer.next()
 
     def _damaged(self, damage: Damage) -> list[Event]:
-        if damage.kind == "skipped" and (found := self._mended(damage.data)) is not None:
-            return found
+        frame = self._mended(damage.data) if damage.kind == "skipped" else None
+        if frame is not None:
+            self._framer.give_back(len(frame.data))
+            self.errors["record-length"] += 1
+            at, fewer = self._framer.position, frame.header.length - Header.read(frame.data).length
+            self._damage(f"the MRT record at octet {at} says {fewer} octets fewer than it has")
+            return self._record(frame)
         self.errors[damage.kind] += 1
         self.broken = damage.kind == "broken"
         self._damage(damage.problem)
         return [self._undecodable(self._framer.last or 0, damage.problem, damage.data)]
 
-    def _mended(self, record: bytes) -> list[Event] | None:
+    def _mended(self, record: bytes) -> Frame | None:
         """The octets up to the next record, where they are one whose length alone is wrong."""
-        header = Header.read(record) if looks_like_mrt(record) else None
-        if header is None:
+        if not looks_like_mrt(record):
             return None
+        header = Header.read(record)._replace(length=len(record) - HEADER)
         cursor = Cursor(record, HEADER)
         try:
-            time, fields = self._decode(header, cursor)
+            self._decode(header, cursor)
         except WireError:
             return None
-        if cursor.remaining:
-            return None
-        self.errors["record-length"] += 1
-        at, more = self._framer.position - len(record), len(record) - HEADER - header.length
-        self._damage(f"the MRT record at octet {at} says {more} octets fewer than it has")
-        return self._events(header, time, fields, record)
+        return None if cursor.remaining else Frame(header, record, followed=True)
 
     def _damage(self, problem: str) -> None:
         self.damage = self.damage or problem
@@ -122,11 +122,6 @@ class MrtReader:
             at, more = self._framer.position, cursor.remaining
             self._damage(f"the MRT record at octet {at} says {more} octets more than it has")
         self._framer.take(frame, len(record) if frame.followed else cursor.position)
-        return self._events(header, time, fields, record)
-
-    def _events(
-        self, header: Header, time: int, fields: list[Fields], record: bytes
-    ) -> list[Event]:
         self.messages[header.name] += 1
         return [self._event(time, each, record) for each in fields if not self._counted(each)]
 

@@ -175,6 +175,10 @@ class Framer:
         self._start += size
         self.last = frame.header.time
 
+    def give_back(self, size: int) -> None:
+        """The last `size` octets that were taken are a record after all."""
+        self._start -= size
+
     def distrust(self) -> None:
         """The length of this frame is wrong: search for the next record inside it."""
         self._scan = HEADER
