@@ -16,7 +16,7 @@ HELP = "run the detectors over recorded files and print every incident transitio
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Files and the intent to judge them by."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="raw BMP, pcap, pcapng")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what decode reads")
     parser.add_argument("--intent", type=Path, required=True, help="the intent to judge by")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,11 @@ NAMES = {
     bgp.ROUTE_REFRESH: "route-refresh",
 }
 AS_PATH = 2
+MAX_NOISE = 1 << 17
+"""Octets without a message that are held back, and told as one event."""
+
+_MESSAGE = re.compile(rb"\xff{16}(?:\0[\x13-\xff]|[^\0].)[\x01-\x05]", re.DOTALL)
+"""Marker, a length that is not less than its own header's, and a type that has a name."""
 
 Fields = dict[str, Any]
 
@@ -64,9 +70,9 @@ class BgpSession:
         start = 0
         while len(side.buffer) - start >= bgp.HEADER:
             length = int.from_bytes(side.buffer[start + 16 : start + 18])
-            if not side.buffer.startswith(bgp.MARKER, start) or length < bgp.HEADER:
-                found = side.buffer.find(bgp.MARKER, start + 1)
-                if found < 0:
+            if not _MESSAGE.match(side.buffer, start):
+                found = _next_message(side.buffer, start)
+                if found is None:
                     break
                 events += self._skip(sender, bytes(side.buffer[start:found]), now)
                 start = found
@@ -106,7 +112,7 @@ class BgpSession:
     # Messages
 
     def _message(self, sender: int, raw: bytes, now: int) -> list[Event]:
-        name = NAMES.get(raw[18], "unknown")
+        name = NAMES[raw[18]]
         self.messages[name] += 1
         try:
             kind, body = bgp.read_message(Cursor(raw))
@@ -118,8 +124,6 @@ class BgpSession:
                 who = self._sides[sender].address
                 reason = f"{who} sent {bgp.read_notification(body)}".strip()
                 return self._down(now, reason, raw)
-            if kind not in NAMES:
-                raise WireError("bgp type", 18, f"{kind} is unknown")
         except WireError as error:
             self.errors[f"malformed-{name}"] += 1
             return [self._undecodable(sender, now, f"{name}: {error}", raw)]
@@ -197,7 +201,7 @@ class BgpSession:
 
     def _skip(self, sender: int, raw: bytes, now: int) -> list[Event]:
         self.errors["skipped"] += 1
-        reason = f"{len(raw)} octets before a message are no message"
+        reason = f"{len(raw)} octets are no message"
         return [self._undecodable(sender, now, reason, raw)]
 
     def _undecodable(self, sender: int, now: int, reason: str, raw: bytes) -> Event:
@@ -219,6 +223,15 @@ class BgpSession:
             peer_bgp_id=side.opened.bgp_id if side.opened else None,
             **fields,
         )
+
+
+def _next_message(buffer: bytearray, start: int) -> int | None:
+    """Where the next message begins, or `MAX_NOISE` octets on; None where more are needed."""
+    limit = start + MAX_NOISE
+    found = _MESSAGE.search(buffer, start + 1, limit + bgp.HEADER)
+    if found is not None:
+        return found.start()
+    return limit if len(buffer) >= limit + bgp.HEADER else None
 
 
 def _find_as_path(body: Cursor) -> bytes | None:

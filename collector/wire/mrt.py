@@ -37,7 +37,7 @@ class MrtReader:
 
     Any chunking of the same octets gives the same events. A record that cannot be read is one
     `undecodable` event. Where a record's length is wrong, the next record is searched for, and
-    what was skipped is one `undecodable` event too.
+    what was skipped is one `undecodable` event too, unless it is a record but for its length.
     """
 
     def __init__(self) -> None:
@@ -76,10 +76,29 @@ class MrtReader:
         return self._framer.next()
 
     def _damaged(self, damage: Damage) -> list[Event]:
+        frame = self._mended(damage.data) if damage.kind == "skipped" else None
+        if frame is not None:
+            self._framer.give_back(len(frame.data))
+            self.errors["record-length"] += 1
+            at, fewer = self._framer.position, frame.header.length - Header.read(frame.data).length
+            self._damage(f"the MRT record at octet {at} says {fewer} octets fewer than it has")
+            return self._record(frame)
         self.errors[damage.kind] += 1
         self.broken = damage.kind == "broken"
         self._damage(damage.problem)
         return [self._undecodable(self._framer.last or 0, damage.problem, damage.data)]
+
+    def _mended(self, record: bytes) -> Frame | None:
+        """The octets up to the next record, where they are one whose length alone is wrong."""
+        if not looks_like_mrt(record):
+            return None
+        header = Header.read(record)._replace(length=len(record) - HEADER)
+        cursor = Cursor(record, HEADER)
+        try:
+            self._decode(header, cursor)
+        except WireError:
+            return None
+        return None if cursor.remaining else Frame(header, record, followed=True)
 
     def _damage(self, problem: str) -> None:
         self.damage = self.damage or problem

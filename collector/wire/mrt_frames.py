@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HEADER = 12
 MAX_RECORD = 1 << 22
@@ -58,10 +58,15 @@ NAMES: dict[int, tuple[str, dict[int, str]]] = {
     BGP4MP_ET: ("bgp4mp-et", _BGP4MP),
 }
 """Types and subtypes that carry BGP (RFC 6396 section 4, RFC 8050, and appendix B for type 5)."""
+_TEXTS = {
+    (kind, subtype): f"{name}-{text}"
+    for kind, (name, subtypes) in NAMES.items()
+    for subtype, text in subtypes.items()
+}
+_HEADER = struct.Struct("!IHHI")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The common header of a record (RFC 6396 section 2)."""
 
     time: int
@@ -73,14 +78,13 @@ class Header:
     @classmethod
     def read(cls, data: bytes | bytearray, at: int = 0) -> Header:
         """The header that begins at octet `at`; twelve octets must be there."""
-        seconds, kind, subtype, length = struct.unpack_from("!IHHI", data, at)
+        seconds, kind, subtype, length = _HEADER.unpack_from(data, at)
         return cls(seconds * SECOND, kind, subtype, length)
 
     @property
     def known(self) -> bool:
         """Whether this is the header of a record that carries BGP."""
-        names = NAMES.get(self.kind)
-        return names is not None and self.subtype in names[1] and self.length <= MAX_RECORD
+        return (self.kind, self.subtype) in _TEXTS and self.length <= MAX_RECORD
 
     def near(self, last: int | None) -> bool:
         """Whether it can be the header of any record that follows one of the time `last`."""
@@ -90,14 +94,10 @@ class Header:
     @property
     def name(self) -> str:
         """Type and subtype in words; numbers where they have none here."""
-        if self.kind not in NAMES:
-            return f"type-{self.kind}"
-        kind, subtypes = NAMES[self.kind]
-        return f"{kind}-{subtypes.get(self.subtype, self.subtype)}"
+        return _TEXTS.get((self.kind, self.subtype)) or f"type-{self.kind}"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One record, its header included."""
 
     header: Header
@@ -106,8 +106,7 @@ class Frame:
     """Whether another record, or the end of the file, follows: its length is right then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(NamedTuple):
     """Octets that belong to no record."""
 
     data: bytes
@@ -176,6 +175,10 @@ class Framer:
         self._start += size
         self.last = frame.header.time
 
+    def give_back(self, size: int) -> None:
+        """The last `size` octets that were taken are a record after all."""
+        self._start -= size
+
     def distrust(self) -> None:
         """The length of this frame is wrong: search for the next record inside it."""
         self._scan = HEADER
@@ -213,12 +216,9 @@ class Framer:
                 return self._cut(HEADER, "broken", f"no MRT record in the octets from {here} on")
             header = Header.read(self._buffer, at)
             if header.known and header.near(self.last):
-                begins = self._begins(at + HEADER + header.length)
-                if begins is None and not self._closed:
-                    return None
-                if begins:
-                    problem = f"octets {here} to {here + self._scan - 1} are no MRT record"
-                    return self._cut(self._scan, "skipped", problem)
+                # Type, subtype, length and time that all fit do not come by chance.
+                problem = f"octets {here} to {here + self._scan - 1} are no MRT record"
+                return self._cut(self._scan, "skipped", problem)
             self._scan += 1
         if not self._closed:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.event import Kind, View
 from collector.wire import bgp
@@ -44,8 +44,7 @@ class Peers:
     """What a NOTIFICATION said before the session's end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """The head of a BGP4MP record: between whom the message went."""
 
     peer: str | None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.event import Kind, Provenance
 from collector.wire import bgp
@@ -50,9 +50,18 @@ class PeerIndex:
         name = self.view or self.collector
         return {"router": name, "router_address": self.collector}
 
+    def peer_fields(self, number: int) -> Fields:
+        """The peer of that number as fields of an event.
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+        GoBGP gives its own routes a number behind the last one; a route is one without a peer, too.
+        """
+        if number >= len(self.peers):
+            return {"warnings": (f"peer-index: {number} of {len(self.peers)} peers",)}
+        peer = self.peers[number]
+        return {"peer": peer.address, "peer_as": peer.as_number, "peer_bgp_id": peer.bgp_id}
+
+
+class _Entry(NamedTuple):
     """One path of a RIB record, its attributes still as bytes."""
 
     peer: int
@@ -101,11 +110,7 @@ def read_rib(cursor: Cursor, subtype: int, index: PeerIndex) -> list[Fields]:
     common = {"provenance": Provenance.DUMP.value, **index.fields()}
     found: list[Fields] = []
     for entry in entries:
-        if entry.peer >= len(index.peers):
-            raise WireError("peer index", 0, f"{entry.peer} of {len(index.peers)} peers")
-        peer = index.peers[entry.peer]
-        fields = {**common, "time": entry.originated, "peer": peer.address}
-        fields |= {"peer_as": peer.as_number, "peer_bgp_id": peer.bgp_id}
+        fields = {**common, "time": entry.originated, **index.peer_fields(entry.peer)}
         if entry.path_id is not None:
             fields["path_id"] = entry.path_id
         found += _route(fields, entry.attributes, destination)
@@ -133,7 +138,7 @@ def _generic_add_path(cursor: Cursor) -> tuple[_Destination, list[_Entry]]:
     cursor.position = start
     destination = _generic(cursor, add_path=True)
     entries = [
-        replace(entry, path_id=destination.path_id) for entry in _entries(cursor, add_path=False)
+        entry._replace(path_id=destination.path_id) for entry in _entries(cursor, add_path=False)
     ]
     return destination, entries
 
@@ -194,12 +199,20 @@ def _route(
     try:
         if prefix is None:
             found = _read(attributes, *family, destination.nlri, as4)
-            return [{**route, **common} for route in found]
+            return [_merge(route, common) for route in found]
         read = _shared(attributes, family[0], as4)[-1]
     except WireError as error:
         fault = {"kind": Kind.UNDECODABLE.value, "family": name, "reason": f"attributes: {error}"}
         return [{**common, **fault, "prefix": prefix}]
-    return [{**read, **common, "family": name, "prefix": prefix}]
+    return [{**_merge(read, common), "family": name, "prefix": prefix}]
+
+
+def _merge(route: Fields, common: Fields) -> Fields:
+    """What the attributes say and what the entry says, and the warnings of both."""
+    merged = {**route, **common}
+    if "warnings" in route and "warnings" in common:
+        merged["warnings"] = common["warnings"] + route["warnings"]
+    return merged
 
 
 @lru_cache(maxsize=16_384)

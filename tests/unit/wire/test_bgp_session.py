@@ -140,10 +140,21 @@ def test_octets_that_are_no_message_are_told_and_passed_over() -> None:
     assert [event.kind for event in events] == [
         *("undecodable", "announce", "undecodable", "announce", "undecodable"),
     ]
-    assert events[0].reason == "14 octets before a message are no message"
+    assert events[0].reason == "14 octets are no message"
     assert events[0].raw == b"half a message"
     assert events[4].reason == "the stream ended inside a message, 30 octets left"
     assert both.errors == {"skipped": 1, "malformed-update": 1, "truncated": 1}
+
+
+@pytest.mark.parametrize("noise", [b"\xff", b"\xee", b"\xff" * 18 + b"\0"])
+def test_noise_is_few_events_and_little_memory(noise: bytes) -> None:
+    data = noise * (400_000 // len(noise)) + bytes(16) + WIDE
+    whole, parts = session(), session()
+    events = whole.feed(0, data, NOW)
+    assert [event.kind for event in events] == ["undecodable"] * 4 + ["announce"]
+    assert b"".join(event.raw or b"" for event in events) == data
+    at = range(0, len(data), 1460)
+    assert [e for i in at for e in parts.feed(0, data[i : i + 1460], NOW)] == events
 
 
 def test_a_gap_in_the_capture_costs_only_what_it_cut() -> None:

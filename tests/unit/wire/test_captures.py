@@ -51,7 +51,8 @@ def test_message_counts_of_every_capture_are_those_of_its_description(shared_dat
     assert len(captures) >= 28
     for name, content in captures.items():
         events, summary, failure = read(shared_data / name)
-        assert summary.messages == expected(content), name
+        bmp = {kind: n for kind, n in summary.messages.items() if kind in NAMES.values()}
+        assert bmp == expected(content), name
         assert events, name
         # A capture that is known to end inside a message says so as an event, not as an error.
         assert not failure, name
