@@ -40,8 +40,12 @@ pub struct Attributes<'a> {
 
 /// One attribute as (flags, type, value).
 pub fn next<'a>(reader: &mut Reader<'a>) -> Read<(u8, u8, &'a [u8])> {
-    let [flags, code] = reader.array()?;
-    let length = if flags & EXTENDED != 0 { reader.u16()? as usize } else { reader.u8()? as usize };
+    let (flags, code, length, header) = match *reader.rest() {
+        [flags, code, length, ..] if flags & EXTENDED == 0 => (flags, code, length as usize, 3),
+        [flags, code, high, low, ..] => (flags, code, u16::from_be_bytes([high, low]) as usize, 4),
+        _ => return Err(Decline),
+    };
+    reader.take(header)?;
     Ok((flags, code, reader.take(length)?))
 }
 
@@ -71,37 +75,43 @@ pub fn read(block: &[u8]) -> Read<Attributes<'_>> {
             return Err(Decline);
         }
         seen[word] |= bit;
-        match expected_flags(code) {
-            None => found.unknown = block,
-            Some(expected) if flags & (OPTIONAL | TRANSITIVE) != expected => return Err(Decline),
-            Some(_) => set(&mut found, code, value)?,
-        }
+        set(&mut found, block, (flags & (OPTIONAL | TRANSITIVE), code), value)?;
     }
     Ok(found)
 }
 
-fn set<'a>(found: &mut Attributes<'a>, code: u8, value: &'a [u8]) -> Read<()> {
-    match code {
-        1 => match value {
+#[inline]
+fn set<'a>(
+    found: &mut Attributes<'a>,
+    block: &'a [u8],
+    kind: (u8, u8),
+    value: &'a [u8],
+) -> Read<()> {
+    const WELL_KNOWN: u8 = TRANSITIVE;
+    const BOTH: u8 = OPTIONAL | TRANSITIVE;
+    match kind {
+        (WELL_KNOWN, 1) => match value {
             [origin @ 0..=2] => found.origin = Some(*origin),
             _ => return Err(Decline),
         },
-        2 => found.as_path = Some(value),
-        3 => found.next_hop = Some(exactly(value)?),
-        4 => found.med = Some(u32::from_be_bytes(exactly(value)?)),
-        5 => found.local_pref = Some(u32::from_be_bytes(exactly(value)?)),
-        6 if value.is_empty() => found.atomic_aggregate = true,
-        7 => found.aggregator = Some(value),
-        8 => found.communities = multiple(value, 4)?,
-        9 => found.originator_id = Some(exactly(value)?),
-        10 => found.cluster_list = multiple(value, 4)?,
-        14 => found.reach = Some(value),
-        15 => found.unreach = Some(value),
-        16 => found.ext_communities = multiple(value, 8)?,
-        17 => found.as4_path = Some(value),
-        18 if value.len() == 8 => found.as4_aggregator = Some(value),
-        32 => found.large_communities = multiple(value, 12)?,
-        _ => return Err(Decline), // IPv6 extended communities are rare, and so are broken values
+        (WELL_KNOWN, 2) => found.as_path = Some(value),
+        (WELL_KNOWN, 3) => found.next_hop = Some(exactly(value)?),
+        (OPTIONAL, 4) => found.med = Some(u32::from_be_bytes(exactly(value)?)),
+        (WELL_KNOWN, 5) => found.local_pref = Some(u32::from_be_bytes(exactly(value)?)),
+        (WELL_KNOWN, 6) if value.is_empty() => found.atomic_aggregate = true,
+        (BOTH, 7) => found.aggregator = Some(value),
+        (BOTH, 8) => found.communities = multiple(value, 4)?,
+        (OPTIONAL, 9) => found.originator_id = Some(exactly(value)?),
+        (OPTIONAL, 10) => found.cluster_list = multiple(value, 4)?,
+        (OPTIONAL, 14) => found.reach = Some(value),
+        (OPTIONAL, 15) => found.unreach = Some(value),
+        (BOTH, 16) => found.ext_communities = multiple(value, 8)?,
+        (BOTH, 17) => found.as4_path = Some(value),
+        (BOTH, 18) if value.len() == 8 => found.as4_aggregator = Some(value),
+        (BOTH, 32) => found.large_communities = multiple(value, 12)?,
+        // Wrong flags, broken values, and IPv6 extended communities, which are rare.
+        (_, code) if is_known(code) => return Err(Decline),
+        _ => found.unknown = block,
     }
     Ok(())
 }

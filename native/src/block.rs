@@ -45,7 +45,7 @@ impl<'a> Writer<'a> {
     fn order(&mut self) {
         let groups = &self.rows.groups;
         self.column("received", MOMENT);
-        self.repeat(&groups.received, |received| received.to_le_bytes());
+        self.runs(&groups.received, |received| received.to_le_bytes());
         self.column("sequence", "UInt64");
         let mut filler = self.filler(self.rows.count * 8);
         for (rows, sequence) in groups.rows.iter().zip(&groups.sequence) {
@@ -61,13 +61,16 @@ impl<'a> Writer<'a> {
     fn peer(&mut self, peers: &Peers) {
         let groups = &self.rows.groups;
         self.column("epoch", MOMENT);
-        self.repeat(&groups.peer, |peer| peers.get(*peer).epoch.to_le_bytes());
+        self.runs(&groups.peer, |peer| peers.get(*peer).epoch.to_le_bytes());
         self.column("peer_as", MAYBE_NUMBER);
-        self.repeat(&groups.peer, |_| [0]);
-        self.repeat(&groups.peer, |peer| peers.get(*peer).peer_as.to_le_bytes());
+        self.out.room(self.rows.count).fill(0);
+        self.runs(&groups.peer, |peer| peers.get(*peer).peer_as.to_le_bytes());
         for (index, name) in PEER_COLUMNS.iter().enumerate() {
             let texts = peers.names(index);
-            self.some_texts(name, texts, &groups.peer, |peer| peers.get(*peer).names[index]);
+            if texts.count() > 1 {
+                let width = self.dictionary(name, texts);
+                self.shared(width, &groups.peer, |peer| peers.get(*peer).names[index]);
+            }
         }
         let flags = &groups.flags;
         self.few("kind", &[b"withdraw", b"announce"], flags, |f| 1 + u32::from(f & ANNOUNCED != 0));
@@ -101,7 +104,7 @@ impl<'a> Writer<'a> {
         self.out.put(&found.length);
         if groups.flags.iter().any(|flags| flags & ADD_PATH != 0) {
             self.column("path_id", MAYBE_NUMBER);
-            self.repeat(&groups.flags, |flags| [u8::from(flags & ADD_PATH == 0)]);
+            self.runs(&groups.flags, |flags| [u8::from(flags & ADD_PATH == 0)]);
             let mut values = found.path_id.iter();
             self.some(
                 |group| groups.flags[group] & ADD_PATH != 0,
@@ -234,6 +237,26 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The same for values that many groups in a row share.
+    fn runs<T: PartialEq, const N: usize>(&mut self, values: &[T], get: impl Fn(&T) -> [u8; N]) {
+        let rows = self.rows;
+        let mut filler = self.filler(rows.count * N);
+        let mut each = rows.groups.rows.iter().zip(values);
+        let (mut run, mut shared) = match each.next() {
+            Some((count, value)) => (*count, value),
+            None => return,
+        };
+        for (count, value) in each {
+            if value != shared {
+                filler.times(get(shared), run);
+                run = 0;
+                shared = value;
+            }
+            run += *count;
+        }
+        filler.times(get(shared), run);
+    }
+
     /// A value of each row of those groups that have them, else zero.
     fn some<const N: usize>(
         &mut self,
@@ -270,22 +293,43 @@ impl<'a> Writer<'a> {
     }
 
     /// A column of a few fixed texts; 0 is the empty one.
-    fn few<T>(&mut self, name: &str, known: &[&[u8]], values: &[T], get: impl Fn(&T) -> u32) {
+    fn few<T: PartialEq>(
+        &mut self,
+        name: &str,
+        known: &[&[u8]],
+        values: &[T],
+        get: impl Fn(&T) -> u32,
+    ) {
         let mut texts = Texts::default();
         for text in known {
             texts.push(text);
         }
-        self.texts(name, &texts, values, get);
+        let width = self.dictionary(name, &texts);
+        self.shared(width, values, get);
+    }
+
+    /// Places that many groups in a row share.
+    fn shared<T: PartialEq>(&mut self, width: usize, values: &[T], get: impl Fn(&T) -> u32) {
+        match width {
+            1 => self.runs(values, |value| [get(value) as u8]),
+            2 => self.runs(values, |value| (get(value) as u16).to_le_bytes()),
+            _ => self.runs(values, |value| get(value).to_le_bytes()),
+        }
     }
 
     fn texts<T>(&mut self, name: &str, texts: &Texts, values: &[T], get: impl Fn(&T) -> u32) {
-        self.column(name, TEXT);
-        self.out.word(DICTIONARY_VERSION);
-        match self.keys(texts, self.rows.count) {
+        match self.dictionary(name, texts) {
             1 => self.repeat(values, |value| [get(value) as u8]),
             2 => self.repeat(values, |value| (get(value) as u16).to_le_bytes()),
             _ => self.repeat(values, |value| get(value).to_le_bytes()),
         }
+    }
+
+    /// A column of texts up to its places; their width.
+    fn dictionary(&mut self, name: &str, texts: &Texts) -> usize {
+        self.column(name, TEXT);
+        self.out.word(DICTIONARY_VERSION);
+        self.keys(texts, self.rows.count)
     }
 
     /// The dictionary of a LowCardinality column and the count of its places; their width.

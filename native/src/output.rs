@@ -79,6 +79,9 @@ impl<'a> Filler<'a> {
 
     #[inline]
     pub fn times<const N: usize>(&mut self, value: [u8; N], count: u32) {
+        if N == 1 {
+            return self.octets(value[0], count);
+        }
         let end = self.at + N * count as usize;
         if count <= FEW {
             if let Some(room) = self.room.get_mut(self.at..self.at + N * FEW as usize) {
@@ -91,6 +94,20 @@ impl<'a> Filler<'a> {
         }
         for place in self.room[self.at..end].chunks_exact_mut(N) {
             place.copy_from_slice(&value);
+        }
+        self.at = end;
+    }
+
+    /// So few octets fit into one word; a loop over them would be a call of memset.
+    #[inline]
+    fn octets(&mut self, value: u8, count: u32) {
+        const WORD: usize = 8;
+        let end = self.at + count as usize;
+        match self.room.get_mut(self.at..self.at + WORD) {
+            Some(room) if count as usize <= WORD => {
+                room.copy_from_slice(&(u64::from(value) * 0x0101_0101_0101_0101).to_le_bytes());
+            }
+            _ => self.room[self.at..end].fill(value),
         }
         self.at = end;
     }
