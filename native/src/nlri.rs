@@ -18,7 +18,7 @@ pub const IPV6_UNICAST: u8 = 1;
 const LABELLED: u8 = 2;
 const VPN: u8 = 4;
 /// An IPv4 address as an IPv6 one (RFC 4291 section 2.5.5.2).
-const MAPPED: u128 = 0xFFFF_0000_0000;
+const MAPPED: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0];
 /// Bit of IPv6 in a family's place.
 const IPV6: u8 = 1;
 
@@ -44,24 +44,20 @@ pub fn has_rd(family: u8) -> bool {
     family >= VPN
 }
 
-/// The octets of a prefix at the top of a word; what is beyond its length is anything.
+/// The octets of a prefix of an address of N octets; what is beyond its length is anything.
 #[inline]
-fn significant(reader: &mut Reader<'_>, length: u32, most: u32) -> Read<u128> {
-    if length > most {
+fn significant<const N: usize>(reader: &mut Reader<'_>, length: u32) -> Read<[u8; N]> {
+    if length as usize > N * 8 {
         return Err(Decline);
     }
     let ahead = reader.rest();
     let octets = reader.take((length as usize + 7) / 8)?;
-    if most == 32 {
-        if let Some(whole) = ahead.get(..4) {
-            return Ok(u128::from(u32::from_be_bytes(exactly(whole)?)) << 96);
-        }
-    } else if let Some(whole) = ahead.get(..16) {
-        return Ok(u128::from_be_bytes(exactly(whole)?));
+    if let Some(whole) = ahead.get(..N) {
+        return exactly(whole);
     }
-    let mut last = [0; 16]; // nothing comes behind it that could be read along
+    let mut last = [0; N]; // nothing comes behind it that could be read along
     last[..octets.len()].copy_from_slice(octets);
-    Ok(u128::from_be_bytes(last))
+    Ok(last)
 }
 
 /// Destinations, column by column; the last three have a value only where the family has one.
@@ -154,13 +150,16 @@ impl Destinations {
     #[inline]
     fn read_prefix(&mut self, reader: &mut Reader<'_>, length: u32, ipv6: bool) -> Read<()> {
         let address = if ipv6 {
-            let bits = significant(reader, length, 128)?;
-            bits & u128::MAX.checked_shl(128 - length).unwrap_or(0)
+            let bits = u128::from_be_bytes(significant(reader, length)?);
+            (bits & u128::MAX.checked_shl(128 - length).unwrap_or(0)).to_be_bytes()
         } else {
-            let bits = significant(reader, length, 32)? >> 96;
-            MAPPED | (bits & u128::from(u32::MAX.checked_shl(32 - length).unwrap_or(0)))
+            let bits = u32::from_be_bytes(significant(reader, length)?);
+            let kept = bits & u32::MAX.checked_shl(32 - length).unwrap_or(0);
+            let mut mapped = MAPPED;
+            mapped[12..].copy_from_slice(&kept.to_be_bytes());
+            mapped
         };
-        self.address.push(address.to_be_bytes());
+        self.address.push(address);
         self.length.push(length as u8 + if ipv6 { 0 } else { 96 });
         Ok(())
     }

@@ -161,6 +161,8 @@ pub struct Rows {
     pub texts: Vec<u8>,
     paths: Paths,
     scratch: Vec<u8>,
+    /// A peer has few next hops, and most often the same again.
+    last_hop: (Vec<u8>, u32),
 }
 
 impl Rows {
@@ -191,6 +193,7 @@ impl Rows {
         self.rare.push(Rare::default());
         self.destinations.clear();
         self.texts.clear();
+        self.last_hop.0.clear();
         self.origins.clear();
         self.origins.push(None);
         let found = &mut self.dictionaries;
@@ -215,13 +218,20 @@ impl Rows {
             24 | 48 => &hop[8..24],
             _ => return Err(Decline),
         };
-        self.dictionaries.next_hop.intern(octets, |out| {
+        if self.last_hop.0 == octets {
+            return Ok(self.last_hop.1);
+        }
+        let place = self.dictionaries.next_hop.intern(octets, |out| {
             match octets.len() {
                 4 => text::ipv4(out, exactly(octets)?),
                 _ => text::ipv6(out, exactly(octets)?),
             }
             Ok(())
-        })
+        })?;
+        self.last_hop.0.clear();
+        self.last_hop.0.extend_from_slice(octets);
+        self.last_hop.1 = place;
+        Ok(place)
     }
 
     /// Gather the attributes of an UPDATE.

@@ -8,16 +8,31 @@ use std::net::Ipv6Addr;
 pub fn number(out: &mut Vec<u8>, value: u32) {
     let mut digits = [0u8; 10];
     let mut at = digits.len();
-    let mut left = value;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
+    let mut left = value as usize;
+    while left >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[left % 100]);
+        left /= 100;
+    }
+    at -= 2;
+    digits[at..at + 2].copy_from_slice(&PAIRS[left]);
+    if left < 10 {
+        at += 1;
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+/// The numbers below 100 as two digits.
+const PAIRS: [[u8; 2]; 100] = pairs();
+
+const fn pairs() -> [[u8; 2]; 100] {
+    let mut found = [[0; 2]; 100];
+    let mut number = 0;
+    while number < found.len() {
+        found[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    found
 }
 
 pub fn hex(out: &mut Vec<u8>, octets: &[u8]) {
