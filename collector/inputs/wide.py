@@ -28,7 +28,7 @@ from collector.wire.session import BmpSession
 
 KEY = 34
 """Octets of a per-peer header that say whose it is (RFC 7854 section 4.2)."""
-MAX_ROWS = 50_000
+MAX_ROWS = 16_384
 MAX_OCTETS = 32 << 20
 ROOM = 1 << 17
 """Octets of the memory that is read from, at first: more than a server reads at once."""
