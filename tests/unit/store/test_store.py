@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.native import library
 from collector.store.embedded import EmbeddedStore, StoreError
 from collector.store.history import parse_moment, prefix_range
 
@@ -74,7 +75,13 @@ def test_every_field_comes_back_as_it_was(tmp_path: Path) -> None:
         stats = dict(received=START, sequence=1, feed="bmp", kind="stats", router="r1",
             router_address="::1", statistics={"a": 2**63}, information={"x": [1, "y"]},
             reason="because", raw=b"\\0")
-        events += [msgspec.convert(each, Event) for each in (full, rule, stats)]
+        parts = {"type": "mac-ip", "esi": "00:01", "tag": "7", "mac": "02:00:00:00:00:01"}
+        evpn = dict(full, family="l2vpn-evpn", prefix=None, components=parts, path_status=("best",),
+            nlri="mac-ip tag 7 mac 02:00:00:00:00:01", as_path="1 {2,3}", sequence=10)
+        bare = dict(full, warnings=("attribute-missing: as path",), sequence=11, path_status=("x",))
+        del bare["as_path"]
+        mapped = dict(full, family="ipv6-unicast", prefix="::ffff:1.2.3.0/120", sequence=12)
+        events += [msgspec.convert(e, Event) for e in (full, rule, stats, evpn, bare, mapped)]
         for name in ("routes", "flowspec", "sessions"):
             mine = [e for e in events if table_of(e) == name]
             days = {e.received // 86_400_000_000_000 for e in mine}
@@ -238,6 +245,49 @@ def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path) -> None:
     assert state == "0 True True"
     assert left == "0"
     assert counted == "[{'n': 1000}]"
+
+
+def test_blocks_of_the_native_decoder_survive_a_full_disk_too(small_disk: Path) -> None:
+    if library() is None:
+        pytest.skip("the native decoder is not there")
+    out = child(
+        small_disk,
+        """
+        from benchmarks.generate import generate
+        from benchmarks.table import Shape
+        from collector.inputs.wide import WideSession
+        stream = generate(Shape(routes=20_000, flowspec=0))
+        writer = Writer(folder, max_wait=0.01, retry=0.1)
+        ballast = folder.parent / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            for size in (65536, 4096):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    pass
+        session = WideSession("192.0.2.1", lambda block: writer.put([block]))
+        events = [e for e in session.feed(stream.bmp, START) if table_of(e) == "routes"]
+        session.flush()
+        deadline = time.monotonic() + 20
+        while writer.last_error is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        print(writer.last_error)
+        print(writer.rows_written, writer.pending_octets > 0, writer.failures > 0)
+        ballast.unlink()
+        while writer.last_error is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        print(writer.close(30))
+        store = EmbeddedStore(folder)
+        stored = store.query("SELECT count() AS n FROM routes")["n"][0].as_py()
+        print(stored + len(events) == stream.rows, list(folder.parent.glob("*-incoming/*")))
+        """,
+    )
+    error, state, left, whole = out.splitlines()
+    assert "No space left on device" in error or "NOT_ENOUGH_SPACE" in error or "space" in error
+    assert state == "0 True True"
+    assert left == "0"
+    assert whole == "True []"
 
 
 def test_a_full_writer_makes_the_collector_wait(tmp_path: Path) -> None:
