@@ -159,6 +159,16 @@ fn split_aggregator(value: &[u8], as4: bool) -> Read<Aggregator> {
     Ok((number, address))
 }
 
+/// The numbers, of four octets each, of a path that is one sequence, as nearly all are.
+pub fn plain_path(value: &[u8]) -> Option<&[u8]> {
+    match value {
+        [AS_SEQUENCE, count @ 1..=255, numbers @ ..] if numbers.len() == *count as usize * 4 => {
+            Some(numbers)
+        }
+        _ => None,
+    }
+}
+
 /// A segment of an AS path: its type, and which of the numbers it has.
 #[derive(Clone, Copy)]
 pub struct Segment {

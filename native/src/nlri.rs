@@ -111,6 +111,13 @@ impl Destinations {
     ) -> Read<()> {
         let mut reader = Reader::new(nlri);
         let ipv6 = family & IPV6 != 0;
+        if !add_path && !has_labels(family) {
+            while !reader.is_empty() {
+                let length = u32::from(reader.u8()?);
+                self.read_prefix(&mut reader, length, ipv6)?;
+            }
+            return Ok(());
+        }
         while !reader.is_empty() {
             if add_path {
                 self.path_id.push(reader.u32()?);

@@ -270,6 +270,10 @@ impl Rows {
         }
         let (paths, origins) = (&mut self.paths, &mut self.origins);
         let mut write = |out: &mut Vec<u8>| {
+            if let Some(numbers) = attributes::plain_path(value).filter(|_| as4) {
+                origins.push(Some(text::numbers(out, numbers)));
+                return Ok(());
+            }
             paths.read(found, as4)?;
             text::as_path(out, &paths.whole);
             origins.push(paths.whole.origin());

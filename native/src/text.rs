@@ -185,6 +185,19 @@ fn mac(out: &mut Vec<u8>, name: &[u8], c: [u8; 8]) -> Read<()> {
     Ok(())
 }
 
+/// Numbers of four octets with blanks between them; the last one.
+pub fn numbers(out: &mut Vec<u8>, octets: &[u8]) -> u32 {
+    let mut last = 0;
+    for (index, c) in octets.chunks_exact(4).enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        last = u32::from_be_bytes([c[0], c[1], c[2], c[3]]);
+        number(out, last);
+    }
+    last
+}
+
 /// A path with sets in braces and confederation segments in brackets (RFC 5065).
 pub fn as_path(out: &mut Vec<u8>, path: &Path) {
     for (index, segment) in path.segments.iter().enumerate() {
