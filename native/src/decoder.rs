@@ -4,11 +4,12 @@
 
 use crate::attributes::{self, Attributes};
 use crate::block;
+use crate::groups::{Head, Set, ADD_PATH, ANNOUNCED, DUMPED, ODD};
 use crate::nlri::{family, IPV4_UNICAST};
 use crate::output::Output;
 use crate::peers::Peers;
 use crate::reader::{Decline, Read, Reader};
-use crate::rows::{Head, Rows, Set, ADD_PATH, ANNOUNCED, DUMPED, ODD};
+use crate::rows::Rows;
 use crate::watch::Watch;
 
 const VERSION: u8 = 3;

@@ -170,6 +170,35 @@ fn fold(word: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
+/// What the peers of a session are called; a block's own, small dictionary is made from it.
+#[derive(Default)]
+pub struct Names {
+    texts: Texts,
+    known: Vec<Vec<u8>>,
+}
+
+impl Names {
+    pub fn clear(&mut self) {
+        self.texts.clear();
+        self.known.clear();
+    }
+
+    pub fn intern(&mut self, name: &[u8]) -> u32 {
+        if name.is_empty() {
+            return 0;
+        }
+        if let Some(at) = self.known.iter().position(|known| known == name) {
+            return at as u32 + 1;
+        }
+        self.known.push(name.to_vec());
+        self.texts.push(name)
+    }
+
+    pub fn texts(&self) -> &Texts {
+        &self.texts
+    }
+}
+
 pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);

@@ -12,6 +12,8 @@ pub mod decoder;
 #[forbid(unsafe_code)]
 pub mod dictionary;
 #[forbid(unsafe_code)]
+pub mod groups;
+#[forbid(unsafe_code)]
 pub mod mrt;
 #[forbid(unsafe_code)]
 pub mod nlri;

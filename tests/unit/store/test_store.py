@@ -35,6 +35,27 @@ from tests.unit.rules.scenes import *
 folder = Path(sys.argv[1])
 STORY = "anchorwatch/demo/story.pcap.gz"
 CASES = "tests/captures/lab/"
+
+def fill_disk():
+    ballast = folder.parent / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (65536, 4096):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+    return ballast
+
+def until_it_is_told(writer, ballast):
+    deadline = time.monotonic() + 20
+    while writer.last_error is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    print(writer.last_error)
+    print(writer.rows_written, writer.pending_octets > 0, writer.failures > 0)
+    ballast.unlink()
+    while writer.last_error is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
 """
 
 
@@ -216,25 +237,11 @@ def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path) -> None:
         small_disk,
         """
         writer = Writer(folder, max_wait=0.01, retry=0.1)
-        ballast = folder.parent / "ballast"
-        with ballast.open("wb", buffering=0) as file:
-            for size in (65536, 4096):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    pass
+        ballast = fill_disk()
         rows = [route("announce", "r1", "10.0.0.1", "192.0.2.50/32", START + n, "live")
                 for n in range(1000)]
         writer.put(rows)
-        deadline = time.monotonic() + 20
-        while writer.last_error is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        print(writer.last_error)
-        print(writer.rows_written, writer.pending_octets > 0, writer.failures > 0)
-        ballast.unlink()
-        while writer.last_error is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until_it_is_told(writer, ballast)
         print(writer.close())
         store = EmbeddedStore(folder)
         print(store.query("SELECT count() AS n FROM routes").to_pylist())
@@ -258,25 +265,11 @@ def test_blocks_of_the_native_decoder_survive_a_full_disk_too(small_disk: Path) 
         from collector.inputs.wide import WideSession
         stream = generate(Shape(routes=20_000, flowspec=0))
         writer = Writer(folder, max_wait=0.01, retry=0.1)
-        ballast = folder.parent / "ballast"
-        with ballast.open("wb", buffering=0) as file:
-            for size in (65536, 4096):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    pass
+        ballast = fill_disk()
         session = WideSession("192.0.2.1", lambda block: writer.put([block]))
         events = [e for e in session.feed(stream.bmp, START) if table_of(e) == "routes"]
         session.flush()
-        deadline = time.monotonic() + 20
-        while writer.last_error is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        print(writer.last_error)
-        print(writer.rows_written, writer.pending_octets > 0, writer.failures > 0)
-        ballast.unlink()
-        while writer.last_error is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until_it_is_told(writer, ballast)
         print(writer.close(30))
         store = EmbeddedStore(folder)
         stored = store.query("SELECT count() AS n FROM routes")["n"][0].as_py()
