@@ -156,7 +156,8 @@ impl Rows {
         }
         let (paths, origins) = (&mut self.paths, &mut self.origins);
         let mut write = |out: &mut Vec<u8>| {
-            if let Some(numbers) = attributes::plain_path(value).filter(|_| as4) {
+            let plain = attributes::plain_path(value);
+            if let Some(numbers) = plain.filter(|_| as4 && found.as4_path.is_none()) {
                 origins.push(Some(text::numbers(out, numbers)));
                 return Ok(());
             }

@@ -101,6 +101,14 @@ def test_a_message_that_would_expand_to_a_gibibyte_makes_no_rows() -> None:
     assert blocks.taken == []
 
 
+def test_an_as4_path_that_is_broken_is_told_also_where_it_is_not_needed() -> None:
+    """Found by mutation: a session of four octets ignores the AS4_PATH, but not that it is bad."""
+    odd = attribute(17, b"\0\x01\0\0\xfd\xea", 0xC0)
+    (event,), blocks = feed(announced("192.0.2.0/24", attributes=BASIC + odd))
+    assert event.warnings == ("attribute-discarded: as4 path has a segment of type 0",)
+    assert blocks.taken == []
+
+
 def test_a_block_ends_at_so_many_rows_or_octets() -> None:
     message = announced(*(f"10.{n}.0.0/16" for n in range(100)))
     blocks = Blocks()
