@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARY = Path(__file__).with_name("libanchorwatch_native.so")
-VERSION = 2
+VERSION = 3
 """Of the interface, as `native/src/abi.rs` has it."""
 WITHOUT = "ANCHORWATCH_DECODER"
 """Environment variable: `python` keeps the native decoder from being used."""
@@ -219,7 +219,7 @@ class Core:
 
     def add_peer(self, key: bytes, told: Told) -> None:
         """Say how to read what begins with `key` (see `native/src/decoder.rs` and `mrt.rs`)."""
-        names = "\0".join(name.replace("\0", "") for name in told.names).encode()
+        names = b"".join(len(n).to_bytes(4) + n for n in map(str.encode, told.names))
         flags = (told.as4, told.add_path, told.dumping)
         raw = _Told(key, len(key), names, len(names), told.epoch, told.peer_as, *flags)
         self._check(self._library.aw_peer(self._core, byref(raw)))

@@ -3,12 +3,13 @@
 use crate::decoder::{count_frames, Decoder, Stop};
 use crate::output::Output;
 use crate::peers::NAMES;
+use crate::reader::Reader;
 use crate::watch::Watch;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
 /// Raised with every change of a signature or of a meaning.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const FAULT: i32 = -1;
 
 /// Memory of blocks that were given back, to be used again.
@@ -98,7 +99,7 @@ pub unsafe extern "C" fn aw_watch(core: *mut Core, data: *const u8, length: usiz
 pub struct Told {
     key: *const u8,
     key_length: usize,
-    /// Each with an octet of zero behind it.
+    /// Each behind its length, which has four octets.
     names: *const u8,
     names_length: usize,
     epoch: i64,
@@ -118,8 +119,14 @@ pub unsafe extern "C" fn aw_peer(core: *mut Core, told: *const Told) -> i32 {
     let key = unsafe { octets(told.key, told.key_length) };
     let names = unsafe { octets(told.names, told.names_length) };
     guard(|| {
-        let mut each = names.split(|octet| *octet == 0);
-        let texts: [&[u8]; NAMES] = std::array::from_fn(|_| each.next().unwrap_or_default());
+        let mut each = Reader::new(names);
+        let mut texts: [&[u8]; NAMES] = [&[]; NAMES];
+        for text in &mut texts {
+            match each.u32().and_then(|length| each.take(length as usize)) {
+                Ok(name) => *text = name,
+                Err(_) => return FAULT,
+            }
+        }
         let flags = [told.as4, told.add_path, told.dumping];
         core.decoder.peers.add(key, texts, told.peer_as, told.epoch, flags);
         0

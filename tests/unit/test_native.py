@@ -109,6 +109,14 @@ def test_an_as4_path_that_is_broken_is_told_also_where_it_is_not_needed() -> Non
     assert blocks.taken == []
 
 
+def test_a_name_with_a_zero_in_it_stays_as_it_is() -> None:
+    blocks = Blocks()
+    session = WideSession("192.0.2.1", blocks, name="a\0b")
+    session.feed(OPENING + announced("192.0.2.0/24"), NOW)
+    session.flush()
+    assert b"\x03a\0b" in bytes(blocks.taken[0].view)
+
+
 def test_a_block_ends_at_so_many_rows_or_octets() -> None:
     message = announced(*(f"10.{n}.0.0/16" for n in range(100)))
     blocks = Blocks()
