@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,6 @@ from tests.golden.sessions import messages, streams
 BGP_HEADER = 19
 PEER_HEADER = bytes(42)
 TWO_OCTET_HEADER = b"\0\x20" + bytes(40)
-SLOWEST = 0.5
-"""Seconds that one input may take; a usual one takes less than a millisecond."""
 
 
 def corpus(shared_data: Path) -> Iterator[tuple[str, bytes]]:
@@ -75,21 +72,17 @@ def attempt(read: Callable[[], object]) -> bool:
 
 def test_updates_that_afl_made_are_read_or_refused(shared_data: Path) -> None:
     read = refused = 0
-    slowest = 0.0
     for _name, data in corpus(shared_data):
         for as4 in (True, False):
             for add_path in (frozenset[tuple[int, int]](), frozenset({(1, 1), (2, 1), (1, 133)})):
-                start = time.process_time()
                 context = Context(as4=as4, add_path=add_path)
                 body = Cursor(data[BGP_HEADER:])
                 good = attempt(partial(bgp.read_update, body, context))
-                slowest = max(slowest, time.process_time() - start)
                 read, refused = read + good, refused + (not good)
         attempt(partial(bgp.read_open, Cursor(data[BGP_HEADER:])))
         attempt(partial(bgp.read_notification, Cursor(data[BGP_HEADER:])))
     assert read > 500
     assert refused > 1000
-    assert slowest < SLOWEST
     report(Tally(f"AFL corpus: {read} readings, {refused} refusals", (read + refused) // 4))
 
 
@@ -116,10 +109,8 @@ def test_a_bmp_session_outlives_everything_that_afl_made(
     wrap: Callable[[bytes], bytes], shared_data: Path
 ) -> None:
     inputs = events = undecodable = 0
-    for name, data in corpus(shared_data):
-        start = time.process_time()
+    for _name, data in corpus(shared_data):
         found = fed(wrap(data))
-        assert time.process_time() - start < SLOWEST, name
         inputs += 1
         events += len(found)
         undecodable += sum(event.kind == Kind.UNDECODABLE for event in found)
