@@ -163,6 +163,8 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     """A Flowspec rule as text in canonical order: `destination 192.0.2.50/32 protocol =6`."""
     components: dict[str, str] | None = None
     """The parts of a rule (RFC 8955 section 4.2.2) or of an EVPN route by name, in wire order."""
+    precedence: str | None = None
+    """Sorts the rules of a family as routers apply them (RFC 8955 section 5.1)."""
     actions: tuple[dict[str, Any], ...] = ()
     """What the rule does; each has `action` and that action's values."""
 

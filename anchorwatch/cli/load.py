@@ -16,8 +16,8 @@ from collector.store.writer import Writer
 
 HELP = "put recordings (BMP, BGP, MRT, pcap) into the store, as fast as it takes them"
 BATCH = 1_000
-PATIENCE = 600.0
-"""Seconds that the store may take for what is left at the end."""
+MOST_WAITING = 128 << 20
+"""Octets in memory from which on nothing more is read."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +37,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         for path in args.files:
             _load(path, writer, failures)
+        _wait(writer, until=0)
+    except StoreError as error:
+        failures.append(str(error))
     finally:
-        left = writer.close(PATIENCE)
+        # What the store does not take now it does not take at all: nobody stays to try again.
+        writer.close(0)
     seconds = time.monotonic() - begun
-    if left:
-        failures.append(f"not all could be stored: {writer.last_error}")
     print(f"{writer.rows_written} rows into {args.store} in {seconds:.1f} s")
     if failures:
         raise UserError("; ".join(failures))
@@ -53,7 +55,7 @@ def _load(path: str, writer: Writer, failures: list[str]) -> None:
 
     def take(block: Block) -> None:
         writer.put([block])
-        _wait(writer)
+        _wait(writer, until=MOST_WAITING)
 
     try:
         for event in with_progress(path, Summary(), quiet=False, sink=take):
@@ -61,15 +63,15 @@ def _load(path: str, writer: Writer, failures: list[str]) -> None:
             if len(events) >= BATCH:
                 writer.put(events)
                 events = []
-                _wait(writer)
+                _wait(writer, until=MOST_WAITING)
     except FileError as error:
         failures.append(str(error))
     writer.put(events)
 
 
-def _wait(writer: Writer) -> None:
-    """Read no further while the store is behind."""
-    while writer.full:
+def _wait(writer: Writer, *, until: int) -> None:
+    """Read no further while more octets than that wait. Raises StoreError where none are taken."""
+    while writer.pending_octets > until:
         if writer.last_error is not None:
-            raise UserError(f"the store does not take rows: {writer.last_error}")
+            raise StoreError(f"not all could be stored: {writer.last_error}")
         time.sleep(0.01)

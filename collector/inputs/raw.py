@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,13 +15,15 @@ from collector.native import library
 from collector.wire import bmp
 from collector.wire.bgp import MARKER
 from collector.wire.bgp_session import BgpSession
-from collector.wire.cursor import Cursor, WireError
 from collector.wire.mrt import MrtReader
 from collector.wire.session import MAX_MESSAGE, BmpSession
 
 WITH_PEER_HEADER = {
     *(bmp.ROUTE_MONITORING, bmp.STATISTICS, bmp.PEER_DOWN, bmp.PEER_UP, bmp.MIRRORING),
 }
+
+TIME = slice(40, 48)
+"""Seconds and microseconds, in a message with a per-peer header."""
 
 
 def read_mrt(
@@ -107,13 +110,11 @@ def _frames(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _router_time(message: bytes) -> int:
-    """The time in the per-peer header, ns; 0 where there is none."""
-    if len(message) <= bmp.HEADER or message[5] not in WITH_PEER_HEADER:
+    """The time in the per-peer header (RFC 7854 section 4.2), ns; 0 where there is none."""
+    if len(message) < TIME.stop or message[5] not in WITH_PEER_HEADER:
         return 0
-    try:
-        return bmp.read_peer_header(Cursor(message, bmp.HEADER)).time or 0
-    except WireError:
-        return 0
+    seconds, microseconds = struct.unpack("!II", message[TIME])
+    return int(seconds) * 1_000_000_000 + int(microseconds) * 1000
 
 
 def read_hex_lines(lines: Iterable[str], summary: Summary) -> Iterator[Event]:

@@ -23,6 +23,7 @@ from collector.native import (
 )
 from collector.wire import bmp
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.destinations import ADD_PATH_ODD
 from collector.wire.peers import Peer
 from collector.wire.session import BmpSession
 
@@ -207,8 +208,9 @@ class WideSession(BmpSession):
             self.messages["route-monitoring"] += counts["messages"]
             self.counted[Kind.ANNOUNCE.value] += counts["announced"]
             self.counted[Kind.WITHDRAW.value] += counts["withdrawn"]
-        if counts["trailing"]:
-            self.errors["trailing-octets"] += counts["trailing"]
+        for name, reason in (("trailing", "trailing-octets"), ("odd", ADD_PATH_ODD)):
+            if counts[name]:
+                self.errors[reason] += counts[name]
 
 
 def _ends_table(events: list[Event]) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARY = Path(__file__).with_name("libanchorwatch_native.so")
-VERSION = 3
+VERSION = 4
 """Of the interface, as `native/src/abi.rs` has it."""
 WITHOUT = "ANCHORWATCH_DECODER"
 """Environment variable: `python` keeps the native decoder from being used."""
@@ -86,7 +86,7 @@ class _Told(Structure):
     )
 
 
-_COUNTS = ("messages", "announced", "withdrawn", "trailing")
+_COUNTS = ("messages", "announced", "withdrawn", "trailing", "odd")
 
 
 class _Counted(Structure):
@@ -218,7 +218,7 @@ class Core:
         self._check(self._library.aw_watch(self._core, bytes(data), len(data)))
 
     def add_peer(self, key: bytes, told: Told) -> None:
-        """Say how to read what begins with `key` (see `native/src/decoder.rs` and `mrt.rs`)."""
+        """Say how to read what begins with `key`: see `decoder.rs` and `mrt.rs` of the crate."""
         names = b"".join(len(n).to_bytes(4) + n for n in map(str.encode, told.names))
         flags = (told.as4, told.add_path, told.dumping)
         raw = _Told(key, len(key), names, len(names), told.epoch, told.peer_as, *flags)
@@ -250,7 +250,11 @@ class Core:
         return int(self._library.aw_pending(self._core))
 
     def counts(self) -> dict[str, int]:
-        """Messages, routes announced and withdrawn, and trailing octets since the last call."""
+        """What was read since the last call.
+
+        Messages, routes announced and withdrawn, and the messages with octets behind them and with
+        path ids that were not as negotiated.
+        """
         counted = _Counted()
         self._library.aw_counts(self._core, byref(counted))
         return {name: getattr(counted, name) for name in _COUNTS}

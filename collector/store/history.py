@@ -105,6 +105,7 @@ latest AS (
            splitByString('-p', view)[1] AS direction,
            argMax(kind, (received, sequence)) AS last_kind,
            argMax(actions, (received, sequence)) AS actions,
+           argMax(precedence, (received, sequence)) AS precedence,
            argMax(next_hop, (received, sequence)) AS next_hop,
            argMax(provenance, (received, sequence)) AS provenance,
            argMax(warnings, (received, sequence)) AS warnings,
@@ -129,7 +130,8 @@ feeds AS (
            maxIf(received, kind = 'end-of-rib' AND view = '') AS complete
     FROM sessions WHERE received <= moment GROUP BY router
 )
-SELECT router, peer, view, family, rd, rule, actions, next_hop, provenance, first_seen, changed,
+SELECT router, peer, view, family, rd, rule, precedence, actions, next_hop, provenance,
+       first_seen, changed,
        multiIf(feed_down >= feed_up AND feed_down > changed, feed_down,
                greatest(feed_up, up) > changed, greatest(feed_up, up),
                NULL) AS blind_since,
@@ -141,12 +143,12 @@ WHERE last_kind = 'announce'
   AND NOT (down > changed)
   AND NOT (greatest(feed_up, up) > changed AND greatest(complete, swept) >= greatest(feed_up, up)
            AND feed_up > feed_down)
-ORDER BY first_seen, rule, router, view
+ORDER BY router, view, peer, family, rd, precedence, rule
 """
 
 
 def flowspec_rows(store: EmbeddedStore, at: int) -> pa.Table:
-    """The Flowspec rules that each router held at a time (ns), in every view.
+    """The Flowspec rules that each router held at a time (ns), in every view, as it applies them.
 
     `blind_since` is set where nobody could see at that time whether the rule was still there: our
     session was down, or the router had not shown its table again. A peer that went down took its

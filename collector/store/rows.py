@@ -62,7 +62,7 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         **_SESSION,
         **_PATH,
         **dict.fromkeys(LISTS, TEXTS),
-        **dict.fromkeys(("as_path", "rule", "components", "actions", "raw"), TEXT),
+        **dict.fromkeys(("as_path", "rule", "precedence", "components", "actions", "raw"), TEXT),
     },
     "sessions": {**_SESSION, **dict.fromkeys(("information", "statistics", "raw"), TEXT)},
     "incidents": {

@@ -17,6 +17,9 @@ from collector.wire.nlri import BITS, read_labelled, read_prefixes
 
 UNICAST, MULTICAST, LABELLED, VPN, FLOWSPEC, FLOWSPEC_VPN = 1, 2, 4, 128, 133, 134
 
+ADD_PATH_ODD = "add-path-not-as-negotiated"
+"""The warning of routes whose path ids are not as the OPENs say."""
+
 Fields = dict[str, Any]
 Reader = Callable[[Cursor, int, bool], list[Fields]]
 
@@ -48,7 +51,7 @@ def read_destinations(nlri: Cursor, afi: int, safi: int, context: Context) -> li
         nlri.position = start
         other, failed = _attempt(read, nlri, afi, not negotiated)
         if failed is None:
-            odd = ("add-path-not-as-negotiated",)
+            odd = (ADD_PATH_ODD,)
             return [{**family, **r, "warnings": r.get("warnings", ()) + odd} for r in other]
         if not routes:
             raise error
@@ -108,6 +111,7 @@ def _rules(nlri: Cursor, afi: int, add_path: bool, *, vpn: bool) -> list[Fields]
             "rd": rule.rd,
             "path_id": rule.path_id,
             "warnings": rule.warnings,
+            "precedence": rule.precedence,
         }
         for rule in rules
     ]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from collector.wire.addresses import ipv6, route_distinguisher
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.flowspec_order import precedence
 from collector.wire.nlri import BITS, read_prefix
 
 END, AND = 0x80, 0x40
@@ -39,6 +40,8 @@ class Rule:
     warnings: tuple[str, ...] = ()
     rd: str | None = None
     path_id: int | None = None
+    precedence: str | None = None
+    """Sorts it among the rules of its family as routers apply them (RFC 8955 section 5.1)."""
 
 
 def read_rules(cursor: Cursor, afi: int, *, vpn: bool, add_path: bool) -> list[Rule]:
@@ -58,6 +61,7 @@ def read_rules(cursor: Cursor, afi: int, *, vpn: bool, add_path: bool) -> list[R
 def _read_rule(cursor: Cursor, afi: int, rd: str | None, path_id: int | None) -> Rule:
     start = cursor.position
     components: dict[str, str] = {}
+    values: list[tuple[int, bytes]] = []
     warnings: list[str] = []
     last = 0
     try:
@@ -73,13 +77,14 @@ def _read_rule(cursor: Cursor, afi: int, rd: str | None, path_id: int | None) ->
                 warnings.append(f"flowspec-order: {name} stands after a component of higher type")
             last = max(kind, last)
             components[name] = read(cursor, afi)
+            values.append((kind, cursor.data[at + 1 : cursor.position]))
     except WireError as error:
         octets = cursor.data[start : cursor.end].hex()
         components["undecodable"] = f"0x{octets}"
         warnings.append(f"flowspec-undecodable: {error}")
         return Rule(f"undecodable 0x{octets}", components, tuple(warnings), rd, path_id)
     text = " ".join(f"{name} {value}" for name, value in components.items())
-    return Rule(text, components, tuple(warnings), rd, path_id)
+    return Rule(text, components, tuple(warnings), rd, path_id, precedence(values, afi))
 
 
 def _component(kind: int, afi: int, at: int) -> tuple[str, Callable[[Cursor, int], str]]:

@@ -11,6 +11,7 @@ from collector.wire import bgp, bmp
 from collector.wire.bmp import PeerHeader
 from collector.wire.bmp4 import Monitored, read_monitored
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.destinations import Context
 from collector.wire.peers import Peer
 from collector.wire.statistics import read_statistics
 
@@ -246,6 +247,7 @@ class BmpSession:
         if marked and marked.add_path is not None:
             context.add_path = frozenset(marked.add_path)
         routes = bgp.read_update(body, context)
+        self._count_odd(routes)
         if marked:
             _mark(routes, marked)
         trailing = not marked and cursor.remaining
@@ -263,6 +265,11 @@ class BmpSession:
         if trailing:  # some senders append a TLV to version 3 messages
             self.errors["trailing-octets"] += 1
         return events
+
+    def _count_odd(self, routes: list[Fields]) -> None:
+        """Count each kind of sender's fault once a message; the routes themselves carry it."""
+        kinds = {word.partition(":")[0] for route in routes for word in route.get("warnings", ())}
+        self.errors.update(kinds)
 
     def _route(self, now: int, view: str, peer: Peer, common: Fields, route: Fields) -> Event:
         family = route["family"]
@@ -288,23 +295,18 @@ class BmpSession:
             reason = "route-mirroring: the router lost messages that it should have mirrored"
             events.append(self._undecodable(now, reason, raw, who))
         known = self._peers.get(header.key) or Peer(header, self._up_since or now, now)
+        common = {**who, "epoch": known.epoch, "table": known.table, "raw": raw}
+        common["provenance"] = Provenance.MIRROR.value
         for message in messages:
-            kind, body = bgp.read_message(message)
-            if kind != bgp.UPDATE:
+            try:
+                routes = _mirrored_routes(message, known.context(header))
+            except WireError as error:
+                # Routers mirror what they could not read, too: one such takes no other along.
+                self.errors["malformed-mirrored-message"] += 1
+                events.append(self._undecodable(now, f"route-mirroring: {error}", raw, who))
                 continue
-            for route in bgp.read_update(body, known.context(header)):
-                name = route.pop("kind")
-                events.append(
-                    self._event(
-                        now,
-                        name,
-                        provenance=Provenance.MIRROR.value,
-                        epoch=known.epoch,
-                        raw=raw,
-                        **who,
-                        **route,
-                    )
-                )
+            self._count_odd(routes)
+            events += [self._event(now, **common, **route) for route in routes]
         return events
 
     # Tables that become complete
@@ -362,6 +364,11 @@ class BmpSession:
                 )
             )
         return events
+
+
+def _mirrored_routes(message: Cursor, context: Context) -> list[Fields]:
+    kind, body = bgp.read_message(message)
+    return bgp.read_update(body, context) if kind == bgp.UPDATE else []
 
 
 def _mark(routes: list[Fields], marked: Monitored) -> None:

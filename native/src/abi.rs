@@ -1,15 +1,15 @@
 //! The C ABI, for ctypes: the only unsafe code. A panic becomes an error code.
 
-use crate::decoder::{count_frames, Decoder, Stop};
-use crate::output::Output;
-use crate::peers::NAMES;
-use crate::reader::Reader;
-use crate::watch::Watch;
+use crate::decode::decoder::{count_frames, Decoder, Stop};
+use crate::decode::output::Output;
+use crate::decode::peers::NAMES;
+use crate::decode::reader::Reader;
+use crate::decode::watch::Watch;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
 /// Raised with every change of a signature or of a meaning.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const FAULT: i32 = -1;
 
 /// Memory of blocks that were given back, to be used again.
@@ -44,6 +44,7 @@ pub struct Counted {
     announced: u64,
     withdrawn: u64,
     trailing: u64,
+    odd: u64,
 }
 
 fn guard(work: impl FnOnce() -> i32) -> i32 {
@@ -227,6 +228,7 @@ pub unsafe extern "C" fn aw_counts(core: *mut Core, counted: *mut Counted) {
             announced: counts.announced,
             withdrawn: counts.withdrawn,
             trailing: counts.trailing,
+            odd: counts.odd,
         };
     }
 }

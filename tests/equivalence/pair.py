@@ -53,18 +53,22 @@ class Pair:
         end = now + len(chunks) * step
         expected += reference.close(end, "end")
         seen += native.close(end, "end")
+        self.add(expected, seen)
+        assert native.broken == reference.broken
+        assert native.messages == reference.messages
+        assert native.errors == reference.errors
+        assert native.router == reference.router
+        self.messages += native.messages
+
+    def add(self, expected: list[Event], seen: list[Event]) -> None:
+        """Take note of one history: what both decoded to events is the same, the rest is rows."""
         by_sequence = {event.sequence: event for event in expected}
         for event in seen:
             known = by_sequence.pop(event.sequence)
             assert known == event, f"{event}, the reference has {known}"
         assert [e for e in by_sequence.values() if table_of(e) != "routes"] == []
-        assert native.broken == reference.broken
-        assert native.messages == reference.messages
-        assert native.errors == reference.errors
-        assert native.router == reference.router
         self.events += by_sequence.values()
         self.declined += len(seen)
-        self.messages += native.messages
 
     def assert_equal_in_store(self, tmp_path: Path) -> None:
         """Put the rows of each into a table of its own, and let the engine compare."""

@@ -6,11 +6,8 @@ import os
 import random
 from pathlib import Path
 
-import pytest
-
 from benchmarks.generate import generate
 from benchmarks.table import Shape
-from collector import native
 from collector.wire import bmp
 from tests.equivalence.mutations import mutate
 from tests.equivalence.pair import Pair, messages_of
@@ -20,8 +17,6 @@ SEED = int(os.environ.get("ANCHORWATCH_SEED", "1"))
 PER_SESSION = 200
 NOW = 1_800_000_000_000_000_000
 WATCHED = ("10.0.0.0/8", "2001:db8::/32")
-
-pytestmark = pytest.mark.skipif(native.library() is None, reason="the native decoder is not there")
 
 
 def stream(seed: int) -> list[bytes]:

@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks.generate import generate
 from benchmarks.table import Shape
-from collector import native
 from collector.inputs.files import capture_streams
 from tests.equivalence.pair import Pair, cut
 
@@ -17,8 +16,6 @@ ROUTES = 1_000_000 if os.environ.get("CI") else 50_000
 NOW = 1_800_000_000_000_000_000
 MILLISECOND = 1_000_000
 LAB = Path(__file__).parents[1] / "captures" / "lab"
-
-pytestmark = pytest.mark.skipif(native.library() is None, reason="the native decoder is not there")
 
 
 @pytest.mark.timeout(900)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -24,6 +23,7 @@ from detectors.pagers.base import PageError
 from detectors.pagers.delivery import Delivery
 from detectors.pagers.outbox import Outbox
 from detectors.pagers.webhook import WebhookPager
+from tests.conftest import unavailable
 from tests.unit.pagers.test_outbox import incident
 
 BINARY = "prometheus-alertmanager"
@@ -78,8 +78,7 @@ class Alertmanager:
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
     if shutil.which(BINARY) is None:
-        reason = f"needs {BINARY} (Debian package prometheus-alertmanager)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        unavailable(f"needs {BINARY} (Debian package prometheus-alertmanager)")
     daemon = Alertmanager(tmp_path)
     yield daemon
     daemon.kill()

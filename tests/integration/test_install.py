@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import need_native, unavailable
+
 ROOT = Path(__file__).parents[2]
 LIBRARY = "collector/native/libanchorwatch_native.so"
 
@@ -47,8 +49,7 @@ def imported(found: Path, tmp_path: Path) -> str:
 
 def test_with_cargo_one_wheel_serves_every_python_of_the_platform(tmp_path: Path) -> None:
     if shutil.which("cargo") is None:
-        reason = "needs cargo"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        unavailable("needs cargo")
     found = wheel(tmp_path)
     assert "-py3-none-linux_" in found.name
     assert LIBRARY in zipfile.ZipFile(found).namelist()
@@ -63,8 +64,8 @@ def test_without_cargo_the_install_still_succeeds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("decoder", ["python", "native"])
 def test_the_version_says_which_decoder_runs(decoder: str) -> None:
-    if decoder == "native" and not (ROOT / LIBRARY).exists():
-        pytest.skip("the native decoder is not there")
+    if decoder == "native":
+        need_native()
     done = subprocess.run(
         [sys.executable, "-m", "anchorwatch", "version"],
         cwd=ROOT,

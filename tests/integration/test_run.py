@@ -20,7 +20,7 @@ import pytest
 from anchorwatch import __version__
 from benchmarks.generate import generate
 from benchmarks.table import Shape
-from collector.native import library
+from tests.conftest import need_native, unavailable
 from tests.integration.test_alertmanager import free_port
 from tests.unit.rules.test_contract import INTENT
 from tests.unit.wire.build import (
@@ -191,7 +191,7 @@ def test_a_store_that_cannot_be_written(here: Installation) -> None:
 
 def test_a_read_only_disk(here: Installation) -> None:
     if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a read-only disk")
+        unavailable("needs root, to mount a read-only disk")
     disk = here.folder / "anchorwatch-data"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], check=True)
@@ -286,11 +286,10 @@ store.close()
 
 
 def test_a_table_is_stored_alike_whichever_decoder_runs(here: Installation, tmp_path: Path) -> None:
+    need_native()
     stream = generate(Shape(routes=20_000, seed=5, vpn=True))
     digests = []
     for decoder in ("native", "python"):
-        if decoder == "native" and library() is None:
-            pytest.skip("the native decoder is not there")
         shutil.rmtree(here.folder / "anchorwatch-data", ignore_errors=True)
         with here.running(ANCHORWATCH_DECODER=decoder):
             with here.connect() as router:

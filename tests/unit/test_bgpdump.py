@@ -9,10 +9,9 @@ from collections import Counter
 from ipaddress import ip_address
 from pathlib import Path
 
-import pytest
-
 from collector.event import Event, Kind
 from collector.inputs.files import read_events
+from tests.conftest import unavailable
 from tests.unit.mrt_rows import rows
 
 SECOND = 1_000_000_000
@@ -97,7 +96,7 @@ def test_every_line_of_the_goldens_is_an_event(shared_data: Path) -> None:
 
 def test_files_without_a_golden_read_as_bgpdump_reads_them(shared_data: Path) -> None:
     if shutil.which("bgpdump") is None:
-        pytest.skip("needs bgpdump (Debian package bgpdump)")
+        unavailable("needs bgpdump (Debian package bgpdump)")
     names = [row.name for row in rows(shared_data) if "bgpdump/" not in row.name]
     names = [name for name in names if "westseii" not in name or name.endswith("0015.bz2")]
     assert len(names) >= 12

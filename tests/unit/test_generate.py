@@ -14,6 +14,7 @@ from benchmarks.generate import Stream, generate
 from benchmarks.table import Shape
 from collector.event import FLOWSPEC_FAMILIES, Event
 from collector.wire.session import BmpSession
+from tests.conftest import unavailable
 from tests.unit.wire.build import NOW
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ SHAPES = {
 def tool(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not installed")
+        unavailable(f"needs {name} (Debian package of that name)")
     return found
 
 

@@ -12,6 +12,7 @@ from collector import native
 from collector.event import Event
 from collector.inputs.wide import WideSession
 from collector.native import Block
+from tests.conftest import need_native
 from tests.unit.wire.build import (
     BASIC,
     NOW,
@@ -23,7 +24,11 @@ from tests.unit.wire.build import (
     update,
 )
 
-pytestmark = pytest.mark.skipif(native.library() is None, reason="the native decoder is not there")
+
+@pytest.fixture(autouse=True)
+def _native() -> None:
+    need_native()
+
 
 OPENING = initiation() + peer_up() + monitoring(update(attributes=BASIC, nlri=prefix("10.0.0.0/8")))
 """After these the native decoder knows the peer."""

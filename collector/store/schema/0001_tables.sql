@@ -81,6 +81,7 @@ CREATE TABLE IF NOT EXISTS flowspec
     family LowCardinality(String),
     rd LowCardinality(String),
     rule String CODEC(ZSTD(1)),
+    precedence String CODEC(ZSTD(1)) COMMENT 'sorts rules as routers apply them, RFC 8955 section 5.1',
     path_id Nullable(UInt32),
     components String CODEC(ZSTD(1)) COMMENT 'JSON object in wire order',
     actions String CODEC(ZSTD(1)) COMMENT 'JSON array of objects',

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.native import library
 from collector.store.embedded import EmbeddedStore, StoreError
 from collector.store.history import parse_moment, prefix_range
+from tests.conftest import need_native, unavailable
 
 ROOT = Path(__file__).parents[3]
 COMMON = """
@@ -31,6 +31,7 @@ from collector.store.embedded import EmbeddedStore, StoreError
 from collector.store.history import *
 from collector.store.rows import *
 from collector.store.writer import Writer
+from collector.wire.flowspec_order import precedence
 from tests.unit.rules.scenes import *
 folder = Path(sys.argv[1])
 STORY = "anchorwatch/demo/story.pcap.gz"
@@ -92,7 +93,7 @@ def test_every_field_comes_back_as_it_was(tmp_path: Path) -> None:
             unknown_attributes=("35 0xc0 0011",), warnings=("w",))
         rule = dict(full, family="ipv6-flowspec", prefix=None, labels=(), rule="destination ::/0",
             components={"destination": "::/0", "port": "=1"}, raw=b"abc",
-            actions=({"action": "rate-limit-bytes", "rate": 1.5, "as": 3},))
+            actions=({"action": "rate-limit-bytes", "rate": 1.5, "as": 3},), precedence="01002")
         stats = dict(received=START, sequence=1, feed="bmp", kind="stats", router="r1",
             router_address="::1", statistics={"a": 2**63}, information={"x": [1, "y"]},
             reason="because", raw=b"\\0")
@@ -224,7 +225,7 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: Pa
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
+        unavailable("needs root, to mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
@@ -255,8 +256,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path) -> None:
 
 
 def test_blocks_of_the_native_decoder_survive_a_full_disk_too(small_disk: Path) -> None:
-    if library() is None:
-        pytest.skip("the native decoder is not there")
+    need_native()
     out = child(
         small_disk,
         """
@@ -310,9 +310,11 @@ def test_rules_in_force_at_a_moment(tmp_path: Path) -> None:
         """
         S = SECOND
         PEER = dict(peer="10.0.1.1", view="adj-in-pre")
+        DESTINATION = (b"\\x20\\xc0\\0\\2\\x32", b"\\0")
         def rule(kind, at, what=ALLOWED):
             return msgspec.structs.replace(
-                route(kind, "r1", "10.0.1.1", what, START + at * S, "live"), sequence=at + 1)
+                route(kind, "r1", "10.0.1.1", what, START + at * S, "live"), sequence=at + 1,
+                precedence=precedence([(1, DESTINATION[what == KILL_SWITCH])], 1))
         def session(kind, at, **fields):
             return msgspec.structs.replace(
                 make(kind, "r1", START + at * S, epoch=START + at * S, **fields), sequence=at + 1)

@@ -60,6 +60,16 @@ def test_message_counts_of_every_capture_are_those_of_its_description(shared_dat
         assert bool(cut) == bool(TRUNCATED.search(content)), name
 
 
+FAULTS = {
+    # FRR mirrors the rules that GoBGP 3.10 breaks where ADD-PATH is negotiated in the same session.
+    "frr84.46124.bmp": {"flowspec-undecodable": 6},
+    # GoBGP 4.8's Loc-RIB has path ids before rules although its Peer Up does not say so.
+    "g48.51832.bmp": {"add-path-not-as-negotiated": 35},
+    "g48.55010.bmp": {"add-path-not-as-negotiated": 2},
+}
+"""The senders' faults that these streams hold, by messages."""
+
+
 def test_captures_of_real_daemons_decode_whole(shared_data: Path) -> None:
     paths = sorted((shared_data / "_daemons").glob("*.bmp"))
     assert len(paths) >= 11
@@ -67,6 +77,6 @@ def test_captures_of_real_daemons_decode_whole(shared_data: Path) -> None:
         events, summary, failure = read(path)
         assert not failure
         assert [e.reason for e in events if e.kind == Kind.UNDECODABLE] == []
-        assert not summary.errors, path
+        assert dict(summary.errors) == FAULTS.get(path.name, {}), path
         assert [e.sequence for e in events] == list(range(1, len(events) + 1))
         assert [e.received for e in events] == sorted(e.received for e in events)

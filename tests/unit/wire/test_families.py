@@ -301,3 +301,22 @@ def test_a_peer_down_without_its_notification_is_a_peer_down() -> None:
         "peer-down",
         "local, its notification is missing",
     )
+
+
+def test_a_mirrored_message_that_is_broken_takes_no_other_along() -> None:
+    good = update(attributes=BASIC, nlri=prefix("192.0.2.0/24"))
+    broken = update(withdrawn=b"\x21\0\0\0\0\0")
+    session = BmpSession("192.0.2.1")
+    messages = (tlv(0, each) for each in (good, broken, good))
+    events = session.feed(bmp(6, peer_header() + b"".join(messages)), NOW)
+    assert [event.kind for event in events] == ["feed-up", "announce", "undecodable", "announce"]
+    assert [event.sequence for event in events] == [1, 2, 3, 4]
+    assert "route-mirroring: prefix length at octet" in (events[2].reason or "")
+    assert session.errors == {"malformed-mirrored-message": 1}
+
+
+def test_a_fault_of_the_sender_is_counted_once_a_message() -> None:
+    nlri = b"".join(b"\0\0\0" + bytes([n]) + prefix("192.0.2.0/24") for n in (1, 2))
+    session = BmpSession("192.0.2.1")
+    session.feed(initiation() + monitoring(update(attributes=BASIC, nlri=nlri)) * 3, NOW)
+    assert session.errors == {"add-path-not-as-negotiated": 3}

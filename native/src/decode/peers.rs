@@ -5,7 +5,7 @@
 //! BMP per-peer header or of the head of an MRT record. When any of it changes, Python has the copy
 //! forgotten, and the next message is declined to it again.
 
-use crate::dictionary::{Names, Texts};
+use super::dictionary::{Names, Texts};
 use std::collections::HashMap;
 
 /// Feed, router, router address, peer, BGP identifier, peer distinguisher, view, table.

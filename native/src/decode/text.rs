@@ -1,7 +1,7 @@
 //! Values as text, exactly as the reference decoder writes them.
 
-use crate::attributes::{Path, AS_SEQUENCE, AS_SET, CONFED_SEQUENCE};
-use crate::reader::{Decline, Read};
+use super::attributes::{Path, AS_SEQUENCE, AS_SET, CONFED_SEQUENCE};
+use super::reader::{Decline, Read};
 use std::io::Write;
 use std::net::Ipv6Addr;
 

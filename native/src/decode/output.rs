@@ -1,6 +1,6 @@
 //! Where a block is written: memory that is used again, block after block, without clearing it.
 
-use crate::dictionary::{string, varint};
+use super::dictionary::{string, varint};
 
 #[derive(Default)]
 pub struct Output {

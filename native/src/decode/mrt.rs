@@ -3,10 +3,10 @@
 //!
 //! Whatever is anything else, or odd, is declined to the reference decoder.
 
-use crate::attributes;
-use crate::decoder::{update, Decoder, Part, Scene, Stop};
-use crate::nlri::{IPV4_UNICAST, IPV6_UNICAST};
-use crate::reader::{Decline, Read, Reader};
+use super::attributes;
+use super::decoder::{update, Decoder, Part, Scene, Stop};
+use super::nlri::{IPV4_UNICAST, IPV6_UNICAST};
+use super::reader::{Decline, Read, Reader};
 
 const HEADER: usize = 12;
 /// No record is longer: a length beyond is damage, which Python mends.

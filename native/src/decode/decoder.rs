@@ -2,15 +2,15 @@
 //!
 //! Whatever is anything else, or odd, or watched, is declined to the reference decoder.
 
-use crate::attributes::{self, Attributes};
-use crate::block;
-use crate::groups::{Head, Set, ADD_PATH, ANNOUNCED, DUMPED, ODD};
-use crate::nlri::{family, IPV4_UNICAST};
-use crate::output::Output;
-use crate::peers::Peers;
-use crate::reader::{Decline, Read, Reader};
-use crate::rows::Rows;
-use crate::watch::Watch;
+use super::attributes::{self, Attributes};
+use super::block;
+use super::groups::{Head, Set, ADD_PATH, ANNOUNCED, DUMPED, ODD};
+use super::nlri::{family, IPV4_UNICAST};
+use super::output::Output;
+use super::peers::Peers;
+use super::reader::{Decline, Read, Reader};
+use super::rows::Rows;
+use super::watch::Watch;
 
 const VERSION: u8 = 3;
 const NEWER_VERSION: u8 = 4;
@@ -55,6 +55,8 @@ pub struct Counts {
     pub announced: u64,
     pub withdrawn: u64,
     pub trailing: u64,
+    /// Messages whose path ids were not as negotiated.
+    pub odd: u64,
 }
 
 #[derive(Default)]
@@ -280,6 +282,8 @@ impl Decoder {
     /// Number the events of the groups of one message, and count them.
     fn count(&mut self, first: usize) {
         let groups = &mut self.rows.groups;
+        let odd = groups.flags[first..].iter().any(|flags| flags & ODD != 0);
+        self.counts.odd += u64::from(odd);
         let mut events = 0;
         for index in first..groups.len() {
             let rows = u64::from(groups.rows[index]);

@@ -1,8 +1,8 @@
 //! Prefixes as NLRI: plain (RFC 4271), labelled (RFC 8277) and L3VPN (RFC 4364, RFC 4659).
 
-use crate::dictionary::Dictionary;
-use crate::reader::{exactly, Decline, Read, Reader};
-use crate::text;
+use super::dictionary::Dictionary;
+use super::reader::{exactly, Decline, Read, Reader};
+use super::text;
 
 /// Families whose routes are read here, as bits and places.
 pub const FAMILIES: [&[u8]; 6] = [

@@ -2,12 +2,12 @@
 //!
 //! Columns that no row fills are left out: the table's defaults say the same.
 
-use crate::dictionary::Texts;
-use crate::groups::{ADD_PATH, ANNOUNCED, DUMPED, ODD};
-use crate::nlri::{has_labels, has_rd, FAMILIES};
-use crate::output::{Filler, Output};
-use crate::peers::{Peers, NAMES};
-use crate::rows::Rows;
+use super::dictionary::Texts;
+use super::groups::{ADD_PATH, ANNOUNCED, DUMPED, ODD};
+use super::nlri::{has_labels, has_rd, FAMILIES};
+use super::output::{Filler, Output};
+use super::peers::{Peers, NAMES};
+use super::rows::Rows;
 
 const TEXT: &str = "LowCardinality(String)";
 const TEXTS: &str = "Array(LowCardinality(String))";

@@ -1,6 +1,6 @@
 //! Texts that many rows share, written once a block: ClickHouse's LowCardinality(String).
 
-use crate::reader::Read;
+use super::reader::Read;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 

@@ -1,6 +1,6 @@
 //! Path attributes (RFC 4271 section 4.3): told apart and checked, their values still as octets.
 
-use crate::reader::{exactly, Decline, Read, Reader};
+use super::reader::{exactly, Decline, Read, Reader};
 
 const OPTIONAL: u8 = 0x80;
 const TRANSITIVE: u8 = 0x40;

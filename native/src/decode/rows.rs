@@ -1,11 +1,11 @@
 //! The rows of a block as they are gathered: what an UPDATE says once is kept once.
 
-use crate::attributes::{self, Attributes, Paths};
-use crate::dictionary::{string, Dictionary};
-use crate::groups::{Groups, Rare, Set};
-use crate::nlri::{self, Destinations};
-use crate::reader::{exactly, Decline, Read, Reader};
-use crate::text;
+use super::attributes::{self, Attributes, Paths};
+use super::dictionary::{string, Dictionary};
+use super::groups::{Groups, Rare, Set};
+use super::nlri::{self, Destinations};
+use super::reader::{exactly, Decline, Read, Reader};
+use super::text;
 
 /// Of each column of texts.
 #[derive(Default)]
