@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 
 from anchorwatch.errors import UserError
+from anchorwatch.gobgp_settings import GobgpSettings
+from anchorwatch.server_settings import ServerSettings, TtlSettings
+from anchorwatch.web_settings import Listen, Served, WebSettings
+from collector.inputs.bgpstream import Request
 from collector.inputs.bmp import Allowed
+from collector.quirks import Profile
+from collector.store.address import ServerAddress
+from collector.store.spool import MAX_OCTETS
 from detectors.documents import Mistakes, load_document
+from detectors.intent.values import Name, parse_time
 from detectors.pagers.factory import PagerSettings
-
-
-def _address_and_port(text: str) -> str:
-    split_listen(text)
-    return text
-
-
-def split_listen(text: str) -> tuple[str, int]:
-    """`address:port` or `[address]:port` as (address, port); ValueError where it is neither."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        ip_address(host)
-        number = int(port)
-    except ValueError:
-        raise ValueError(f"{text!r} is not ADDRESS:PORT, such as 127.0.0.1:8480") from None
-    if not 0 <= number <= 65_535:
-        raise ValueError(f"port {number} is not between 0 and 65535")
-    return host, number
-
-
-Listen = Annotated[str, AfterValidator(_address_and_port)]
 
 
 class _Section(BaseModel):
@@ -47,6 +41,8 @@ class RouterSettings(_Section):
     """Address (`192.0.2.1`) or network (`192.0.2.0/24`) that sessions come from."""
     name: str | None = None
     """What to call it; otherwise its sysName, or its address until it has said that."""
+    sender: Profile | None = None
+    """Whose software it runs, where it does not say so itself: its quirks are known then."""
 
 
 class BmpSettings(_Section):
@@ -58,25 +54,88 @@ class BmpSettings(_Section):
     """Sessions from any other address are refused and counted."""
 
 
-class WebSettings(_Section):
-    """Where `/metrics` and `/healthz` are served."""
+Time = Annotated[int, PlainValidator(parse_time)]
+"""Nanoseconds since 1970 UTC, from RFC 3339 text."""
 
-    listen: Listen = "127.0.0.1:8480"
-    """Anything but loopback needs `token_file`."""
-    token_file: Path | None = None
-    """File whose first line is the bearer token that clients must send."""
 
-    def token(self) -> str | None:
-        """The token, read now; UserError where the file cannot be read or is empty."""
-        if self.token_file is None:
-            return None
-        try:
-            lines = self.token_file.read_text().splitlines()
-        except OSError as error:
-            raise UserError(f"cannot read {self.token_file}: {error.strerror}") from error
-        if not lines or not lines[0].strip():
-            raise UserError(f"{self.token_file} holds no token")
-        return lines[0].strip()
+class BgpStreamSettings(_Section):
+    """Public vantage points, read with BGPStream."""
+
+    projects: tuple[Name, ...] = Field(default=("ris-live",), min_length=1)
+    """Live: `ris-live`, `routeviews-stream`. Archives: `ris`, `routeviews`."""
+    collectors: tuple[Name, ...] = ()
+    """Such as `rrc00`; none given means all of the projects."""
+    from_: Time | None = Field(default=None, alias="from")
+    """Where to begin in an archive; absent means now."""
+    until: Time | None = None
+    """Where to end; absent means never."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until is not None and (self.from_ is None or self.until <= self.from_):
+            raise ValueError("until needs a from that is before it")
+        return self
+
+    def request(self, prefixes: Iterable[str]) -> Request:
+        """What to read of these prefixes."""
+        begin, until = (t and t // 1_000_000_000 for t in (self.from_, self.until))
+        return Request(
+            prefixes=tuple(prefixes),
+            projects=self.projects,
+            collectors=self.collectors,
+            begin=begin,
+            until=until,
+        )
+
+
+class SpoolSettings(_Section):
+    """What was received and is not yet in the store, on disk."""
+
+    folder: Path | None = None
+    """Where it lies; otherwise `spool` in the state folder."""
+    max_size: ByteSize = Field(default=ByteSize(MAX_OCTETS), ge=1 << 20)
+    """From this size on (`4GiB`) nothing more is read, until the store takes rows again."""
+
+    def beside(self, here: Path) -> SpoolSettings:
+        """The same, with a path that starts at the folder `here`."""
+        return self.model_copy(update={"folder": self.folder and here / self.folder})
+
+
+class QuerySettings(_Section):
+    """What a question of others to the embedded store may take."""
+
+    max_seconds: float = Field(default=30.0, gt=0)
+    """Then it is ended."""
+    max_memory: ByteSize = Field(default=ByteSize(1 << 30), ge=1 << 20)
+    """What the engine may use for one question (`1GiB`); it goes to the disk before that."""
+    max_rows: int = Field(default=0, ge=0)
+    """Rows of one answer; 0 for any number."""
+    at_once: int = Field(default=2, ge=1, le=64)
+    """Questions that are answered at once; a further one waits, for two seconds at most."""
+
+
+class StoreSettings(Served):
+    """Where the rows are kept and how long; how an embedded store is served to others."""
+
+    server: ServerSettings | None = None
+    """Without it the store is embedded, in the folder `state`."""
+    ttl: TtlSettings = TtlSettings()
+
+    listen: Listen = "127.0.0.1:8481"
+    """ClickHouse's HTTP interface, read-only. Anything but loopback needs `token_file`."""
+    queries: QuerySettings = QuerySettings()
+
+    def beside(self, folder: Path) -> Self:
+        """The same with paths that start there, where they are relative."""
+        server = self.server.beside(folder) if self.server is not None else None
+        return super().beside(folder).model_copy(update={"server": server})
+
+
+def _of_different_names(controllers: tuple[GobgpSettings, ...]) -> tuple[GobgpSettings, ...]:
+    names = [each.name for each in controllers]
+    if len(set(names)) < len(names):
+        raise ValueError("two controllers have the same name")
+    return controllers
 
 
 class Settings(_Section):
@@ -85,16 +144,59 @@ class Settings(_Section):
     intent: Path
     """What should be true: see the intent reference."""
     state: Path = Path("anchorwatch-data")
-    """Folder for the embedded store, the open incidents and the pages still to be sent."""
+    """Folder for the embedded store, the open incidents, the pages still to be sent, what feeds
+    showed last, how far cutovers have come, and what detectors are still waiting to see."""
     bmp: BmpSettings
+    bgpstream: BgpStreamSettings | None = None
+    """What the world sees of the watched prefixes; absent means nobody is asked."""
+    gobgp: Annotated[tuple[GobgpSettings, ...], AfterValidator(_of_different_names)] = ()
+    """Controllers that are watched over gRPC."""
+    prober: Name | None = None
+    """What this watch is called in `probe` of the intent, a site's name or a prober's: those probes
+    run here."""
     web: WebSettings = WebSettings()
+    spool: SpoolSettings = SpoolSettings()
+    store: StoreSettings = StoreSettings()
     pagers: tuple[PagerSettings, ...] = ()
     """Who is told. Without any, incidents are logged and stored only."""
 
     @property
-    def store(self) -> Path:
+    def spool_folder(self) -> Path:
+        """The folder of what is not yet in the store."""
+        return self.spool.folder or self.state / "spool"
+
+    @property
+    def store_folder(self) -> Path:
         """The folder of the embedded ClickHouse store."""
         return self.state / "store"
+
+    def store_place(self) -> Path | ServerAddress:
+        """The folder of the embedded store, or the server; its password is read now.
+
+        Raises UserError.
+        """
+        server = self.store.server
+        return self.store_folder if server is None else server.server()
+
+    @property
+    def held(self) -> Path:
+        """The file of what feeds showed last."""
+        return self.state / "held.sqlite"
+
+    @property
+    def cutovers(self) -> Path:
+        """The file of how far cutovers have come."""
+        return self.state / "cutovers.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """The file of what rules have begun to judge and not told yet."""
+        return self.state / "unfinished.json"
+
+    @property
+    def tracks(self) -> Path:
+        """The file of what was seen of cutovers."""
+        return self.state / "cutover-tracks.json"
 
     @property
     def outbox(self) -> Path:
@@ -115,5 +217,12 @@ def read_settings(path: Path) -> Settings:
     settings = load_document(path, Settings)
     here = path.parent
     return settings.model_copy(
-        update={"intent": here / settings.intent, "state": here / settings.state}
+        update={
+            "intent": here / settings.intent,
+            "state": here / settings.state,
+            "gobgp": tuple(each.beside(here) for each in settings.gobgp),
+            "web": settings.web.beside(here),
+            "store": settings.store.beside(here),
+            "spool": settings.spool.beside(here),
+        }
     )

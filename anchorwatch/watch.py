@@ -7,21 +7,50 @@ import logging
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+from anchorwatch import impairments
+from anchorwatch.board.past import Past
+from anchorwatch.board.running import RunningBoard
+from anchorwatch.cutover_file import CutoverFileError, TrackFile, UnderWay
+from anchorwatch.cutovers import rollback_event
 from anchorwatch.errors import UserError
-from anchorwatch.metrics import Metrics
-from anchorwatch.settings import Settings, split_listen
+from anchorwatch.held import HeldError, open_held
+from anchorwatch.impairments import Impairments
+from anchorwatch.kept import Keeping
+from anchorwatch.metrics import Metrics, Parts
+from anchorwatch.opening import open_writer
+from anchorwatch.own_probes import OwnProbes, own_duties
+from anchorwatch.pauses import Pauses
+from anchorwatch.public import public_request
+from anchorwatch.reloading import Reloading
+from anchorwatch.served import ServedStore
+from anchorwatch.settings import Settings
+from anchorwatch.status import feeds, probers, status
+from anchorwatch.web.api.cutovers import CutoverQuestions
+from anchorwatch.web.api.probes import probes_endpoint
+from anchorwatch.web.api.routes import status_endpoint
 from anchorwatch.web.app import Health, WebServer, create_app
-from collector.event import Event
-from collector.inputs.bmp import Allowed, BmpServer, Clock
-from collector.store.embedded import StoreError
-from collector.store.writer import Writer
+from anchorwatch.web.pages.routes import board_routes
+from anchorwatch.web_settings import split_listen
+from collector.event import Event, Feed
+from collector.inputs.bgpstream import BgpStreamSource, Request
+from collector.inputs.bmp import Allowed, BmpServer
+from collector.inputs.clock import Clock
+from collector.inputs.gobgp.client import GobgpClient
+from collector.native import Block
+from collector.store.backend import Reader, StoreError
+from collector.store.opening import open_store
+from collector.store.remote import RemoteStore
 from detectors.engine import Engine
+from detectors.feed import FeedKey
 from detectors.incidents import Incident, State
 from detectors.intent import Intent
 from detectors.pagers.delivery import Delivery
 from detectors.pagers.factory import build_pagers
 from detectors.pagers.outbox import Outbox, OutboxError
+from detectors.route import Route, RouteKey
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +64,15 @@ class Watch:
     def __init__(self, settings: Settings, intent: Intent) -> None:
         """Open everything that can be refused; UserError says what, where and why."""
         self._settings = settings
-        self._clock = Clock()
         self._metrics = Metrics()
         self._stopping = False
+        public = public_request(settings.bgpstream, intent)
+        own_duties(settings.prober, intent)  # before anything is opened
         try:
             pagers = build_pagers(settings.pagers)
             settings.state.mkdir(parents=True, exist_ok=True)
-            # The store comes first: its lock says whether this state is ours to touch.
-            self._writer = Writer(settings.store)
+            # This comes first: its lock says whether the state is ours to touch.
+            self._writer = open_writer(settings)
         except (StoreError, ValueError) as error:
             raise UserError(str(error)) from error
         except OSError as error:
@@ -50,51 +80,144 @@ class Watch:
         try:
             self._outbox = Outbox(settings.outbox, [pager.name for pager in pagers])
             restored = self._outbox.open_incidents()
-        except OutboxError as error:
+            self._held, held = open_held(settings.held)
+        except (OutboxError, HeldError) as error:
             self._writer.close()
             raise UserError(str(error)) from error
+        self._clock = Clock(not_before=self._writer.lived)
         self._delivery = Delivery(self._outbox, pagers, on_sent=self._page_sent)
-        self._engine = Engine(intent, restored=restored, on_error=_rule_failed)
+        own = [incident for incident in restored if incident.detector == impairments.DETECTOR]
+        self._impairments = Impairments(own)
+        self._under_way = UnderWay(settings.cutovers, settings.unfinished)
+        self._engine = Engine(
+            intent,
+            restored=[incident for incident in restored if incident not in own],
+            held=held,
+            lived=self._writer.lived,
+            cutovers=self._under_way.cutovers.load(),
+            unfinished=self._under_way.unfinished.load(),
+            on_error=_rule_failed,
+            on_route=self._route_changed,
+        )
+        self._store_served: ServedStore | None = None
+        self._past = Past(self._reader)
+        self._keeping_held = Keeping(HeldError, "what feeds show is not kept for a restart")
+        self._keeping_cutovers = Keeping(
+            CutoverFileError, "what is under way is not kept for a restart"
+        )
+        self._recording = Keeping(OutboxError, "pages cannot be recorded")
         self._unrecorded: list[Incident] = []
-        self._outbox_error: str | None = None
         self._server = BmpServer(
-            [Allowed.of(router.address, router.name) for router in settings.bmp.routers],
+            [Allowed.of(r.address, r.name, r.sender) for r in settings.bmp.routers],
             self._take,
             self._writer.room,
             self._clock,
-            sink=lambda block: self._writer.put([block]),
             watched=intent.watched_prefixes(),
         )
-        self._metrics.watch(self._server, self._engine, self._writer, self._outbox, self._delivery)
+        self._parts = Parts(
+            self._clock,
+            self._server,
+            self._engine,
+            self._impairments,
+            self._writer,
+            self._outbox,
+            self._delivery,
+        )
+        self._metrics.watch(self._parts)
+        self._board = RunningBoard(
+            self._parts,
+            TrackFile(settings.tracks),
+            self._feeds,
+            lambda: self._health().problems,
+            self._metrics.board_seconds.observe,
+        )
+        self._gobgp = self._metrics.gobgp = self._controllers()
+        self._public = self._metrics.public = self._public_source(public)
+        take = partial(self._take, blocks=())
+        self._probes = OwnProbes(settings.prober, take, self._clock, self._metrics.probed)
+        self._metrics.probes = self._probes.intake
+        self._reloading = Reloading(intent, settings, self._parts, self._probes, self._adopted)
+        self._metrics.intent = self._reloading.files
         if restored:
             log.info("%d incidents were open before; they are judged again", len(restored))
 
+    def _controllers(self) -> list[GobgpClient]:
+        take, room = partial(self._take, blocks=()), self._writer.room
+        controllers = [each.controller() for each in self._settings.gobgp]
+        return [GobgpClient(each, take, room, self._clock) for each in controllers]
+
+    def _public_source(self, request: Request | None) -> BgpStreamSource | None:
+        if request is None:
+            return None
+        take = partial(self._take, blocks=())
+        return BgpStreamSource(request, take, self._writer.room, self._clock)
+
     async def run(self) -> None:
-        """Watch until SIGINT or SIGTERM, then write out what is still in memory."""
-        stop = asyncio.Event()
+        """Watch until SIGINT or SIGTERM, then write out what is still in memory.
+
+        SIGHUP reads the intent again, and so does a change of its files.
+        """
+        stop, told = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, told.set)
         try:
             web = self._web()
+            served = self._store_served = self._served()
             await self._listen()
         except UserError:
             self._writer.close()
             raise
+        await self._probes.use(self._reloading.intent)
         web.start()
+        log.info("the board is at http://%s/", self._settings.web.listen)
+        if served is not None:
+            served.start()
+        if self._public is not None:
+            self._public.start()
+        for client in self._gobgp:
+            client.start()
         self._delivery.start()
-        ticker = asyncio.create_task(self._tick(), name="tick")
+        pauses = Pauses(time.monotonic())
+        ticker = asyncio.create_task(self._tick(pauses), name="tick")
+        # Without it nothing that depends on time is judged: nobody may believe in such a watch.
+        ticker.add_done_callback(lambda _: stop.set())
+        reader = asyncio.create_task(self._reloading.follow(told), name="intent")
         await stop.wait()
         log.info("stopping")
         self._stopping = True
+        failed = ticker.exception() if ticker.done() else None
         ticker.cancel()
-        await self._server.close()
+        reader.cancel()
+        await self._close_inputs()
         await self._delivery.stop()
+        self._board.close()
+        self._past.close()
+        if served is not None:
+            await served.close()
         left = await asyncio.to_thread(self._writer.close)
         if left:
-            log.error("%d rows could not be stored: %s", left, self._writer.last_error)
+            log.error("%d rows could not be kept: %s", left, self._writer.last_error)
         await web.close()
+        self._close_files()
+        pauses.close()
+        if failed is not None:
+            log.critical("the watch has failed and is stopped", exc_info=failed)
+            raise UserError(f"the watch has failed: {failed!r}")
+
+    async def _close_inputs(self) -> None:
+        await self._probes.close()
+        await self._server.close()
+        await asyncio.gather(*(client.close() for client in self._gobgp))
+        if self._public is not None:
+            await self._public.close()
+
+    def _close_files(self) -> None:
         self._outbox.close()
+        self._remember()
+        self._held.close()
+        self._keep_cutovers()
 
     async def _listen(self) -> None:
         host, port = split_listen(self._settings.bmp.listen)
@@ -106,45 +229,107 @@ class Watch:
         log.info("listening for BMP on %s port %d", host, port)
 
     def _web(self) -> WebServer:
+        self._metrics.board = self._board.live, self._past
         host, port = split_listen(self._settings.web.listen)
         token = self._settings.web.token()
-        app = create_app(self._metrics, self._health, token)
-        return WebServer(app, host, port, has_token=token is not None)
+        place = str(self._settings.store_folder.resolve())
+        cutovers = CutoverQuestions(lambda: self._engine, self._clock, self._roll_back)
+        more = [
+            status_endpoint(self._status),
+            probes_endpoint(self._probes.intake),
+            *cutovers.endpoints(),
+        ]
+        secured, shown = token is not None, self._board
+        board = board_routes(shown.live, self._past, shown.cutovers, place, more, secured=secured)
+        app = create_app(self._metrics, self._health, token, more=board)
+        return WebServer(app, host, port, has_token=secured)
+
+    def _served(self) -> ServedStore | None:
+        if self._settings.store.server is not None:
+            return None  # it serves itself
+        folder, observe = self._settings.store_folder, self._metrics.query_seconds.observe
+        served = ServedStore(folder, self._settings.store, observe)
+        self._metrics.asked = served.counts
+        return served
+
+    def _reader(self) -> Reader:
+        """What answers the board's questions of the past. Raises StoreError."""
+        if self._store_served is not None:
+            token = self._settings.store.token() or ""
+            return RemoteStore(self._store_served.url, password=token)
+        return open_store(self._settings.store_place(), create=False)
 
     # What flows
 
-    def _take(self, events: Sequence[Event]) -> None:
+    def _take(self, events: Sequence[Event], blocks: Sequence[Block]) -> None:
         """Judge events first, so that no page waits for the store, then store them."""
         if not self._stopping:  # our own stop is no news about the network
+            told = False
             for event in events:
-                self._tell(self._engine.process(event))
+                transitions = self._engine.process(event)
+                self._tell(transitions)
+                told = told or bool(transitions)
+                self._board.after(event)
+            self._held.take(events)
+            if told:  # who is killed now must know again what this rests on
+                self._remember()
         self._metrics.count(events, ())
-        self._writer.put(events)
+        self._writer.put([*events, *blocks])  # together: a read is kept as a whole
+
+    def _route_changed(self, key: RouteKey, route: Route | None) -> None:
+        self._held.route(key, route)
+        self._board.touch(key)
+
+    def _remember(self) -> None:
+        """Keep what is seen now."""
+        with self._keeping_held.attempt():
+            self._held.write()
+
+    def _keep_cutovers(self, *, sure: bool = False) -> None:
+        """Keep how far cutovers have come, and what else is under way."""
+        with self._keeping_cutovers.attempt():
+            self._under_way.write(self._engine, sure=sure)
+            self._board.keep()
+
+    def _roll_back(self, name: str) -> None:
+        """Take in that somebody wants a cutover to go back."""
+        self._take([rollback_event(name, self._clock())], ())
+        self._keep_cutovers(sure=True)
 
     def _tell(self, transitions: Sequence[Incident]) -> None:
         if not transitions and not self._unrecorded:
             return
         self._metrics.count((), transitions)
+        self._board.told(transitions)
         self._unrecorded += transitions
-        try:
+        # Kept, and recorded with the next look: a full disk must not lose a page.
+        with self._recording.attempt():
             self._outbox.record(self._unrecorded)
-        except OutboxError as error:
-            # Kept, and recorded with the next look: a full disk must not lose a page.
-            if self._outbox_error is None:
-                log.error("cannot record a page, keeping it: %s", error)
-            self._outbox_error = str(error)
-        else:
-            self._unrecorded, self._outbox_error = [], None
+            self._unrecorded = []
             self._delivery.wake()
         for incident in transitions:
             level = logging.INFO if incident.state == State.RESOLVED else logging.WARNING
             log.log(level, "%s %s: %s", incident.state, incident.detector, incident.summary)
         self._writer.put([incident.to_dict() for incident in transitions])
 
-    async def _tick(self) -> None:
+    def _adopted(self, transitions: Sequence[Incident]) -> None:
+        """Another intent is in use."""
+        self._tell(transitions)
+        self._remember()
+
+    async def _tick(self, pauses: Pauses) -> None:
         while True:
             await asyncio.sleep(TICK)
-            self._tell(self._engine.advance(self._clock()))
+            now = self._clock()
+            self._server.tick(now)
+            for router, heard in self._server.heard:
+                self._engine.hear(FeedKey(router, Feed.BMP), heard)
+            self._tell(self._engine.advance(now) + self._impairments.judge(self._writer, now))
+            self._board.tick(now)
+            self._keep_cutovers()
+            self._board.look()
+            self._remember()
+            pauses.tick(time.monotonic())
 
     def _page_sent(self, pager: str, incident: Incident) -> None:
         if incident.state == State.OPEN:
@@ -153,17 +338,33 @@ class Watch:
 
     def _health(self) -> Health:
         problems = []
-        if self._writer.last_error is not None:
-            problems.append(f"the store does not take rows: {self._writer.last_error}")
-        if self._outbox_error is not None:
-            problems.append(f"pages cannot be recorded: {self._outbox_error}")
+        if self._writer.spool_error is not None:
+            problems.append(f"the spool does not take rows: {self._writer.spool_error}")
+        if self._writer.store_error is not None:
+            problems.append(f"the store does not take rows: {self._writer.store_error}")
+        problems += self._recording.problem
         problems += [
             f"pager {name} does not take pages: {error}"
             for name, error in self._delivery.last_error.items()
         ]
         if self._writer.full:
             problems.append("reading is paused: too much waits for the store")
-        return Health(problems, self._engine.feeds(), len(self._engine.open_incidents))
+        problems += self._keeping_held.problem
+        problems += self._keeping_cutovers.problem
+        incidents = len(self._engine.open_incidents) + len(self._impairments.open)
+        return Health(problems, self._engine.feeds(), incidents)
+
+    def _feeds(self) -> list[dict[str, Any]]:
+        return feeds(self._engine, [each.name for each in self._settings.gobgp], self._clock())
+
+    def _status(self) -> dict[str, Any]:
+        server = self._settings.store.server
+        place = "embedded" if server is None else f"server {server.address}"
+        controllers = [each.name for each in self._settings.gobgp]
+        problems = self._health().problems
+        told = status(self._parts, problems, store=place, controllers=controllers)
+        asked = probers(self._reloading.intent, self._probes.intake, self._clock())
+        return told | {"intent": self._reloading.files.status(), "probers": asked}
 
 
 def _rule_failed(rule: str, error: Exception) -> None:

@@ -64,10 +64,10 @@ def child(task: str) -> list[str]:
     return [sys.executable, str(ROOT / "benchmarks" / "children" / f"{task}.py")]
 
 
-def measure(task: str, *arguments: object) -> dict[str, Any]:
+def measure(task: str, *arguments: object, within: float = LIMIT) -> dict[str, Any]:
     """What the script of that name in `benchmarks/children` says, from a process of its own."""
     command = [*child(task), *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=LIMIT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=within)
     if done.returncode:
         raise SystemExit(f"benchmarks/children/{task}.py ended with status {done.returncode}")
     return last_line(done.stdout)
@@ -111,7 +111,15 @@ def delay() -> float:
 
 def resident(pid: int | None = None, *, peak: bool = False) -> float:
     """MiB of memory that a process, or this one, has now or had at most."""
-    name = "VmHWM" if peak else "VmRSS"
+    return _status(pid, "VmHWM" if peak else "VmRSS")
+
+
+def unshared(pid: int | None = None) -> float:
+    """MiB of memory that a process, or this one, has and that no file on disk stands for."""
+    return _status(pid, "RssAnon")
+
+
+def _status(pid: int | None, name: str) -> float:
     for line in Path(f"/proc/{pid or os.getpid()}/status").read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) / 1024

@@ -26,6 +26,10 @@ class Feed(StrEnum):
     """A captured BGP session."""
     MRT = "mrt"
     BGPSTREAM = "bgpstream"
+    PROBE = "probe"
+    """What somebody found who asked a service itself how it is."""
+    OPERATOR = "operator"
+    """A person, by a command."""
 
 
 class View(StrEnum):
@@ -50,6 +54,10 @@ class Kind(StrEnum):
     FEED_DOWN = "feed-down"
     STATS = "stats"
     UNDECODABLE = "undecodable"
+    PROBE = "probe"
+    """A prober asked an address whether it is well; `information` has the result."""
+    ROLLBACK = "rollback"
+    """Somebody asked that a cutover go back; its name is the `reason`."""
 
 
 class Provenance(StrEnum):
@@ -81,6 +89,11 @@ class Family(StrEnum):
     L2VPN_EVPN = "l2vpn-evpn"
 
 
+STOPPED = "anchorwatch stopped"
+"""The reason of what ends because we do; it says nothing of the network."""
+KILLED = "anchorwatch ended without saying so"
+"""Likewise, as the next start concludes it."""
+
 FLOWSPEC_FAMILIES = frozenset(
     {
         Family.IPV4_FLOWSPEC,
@@ -109,7 +122,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     provenance: str = Provenance.LIVE
     """One of `Provenance`."""
     router: str = ""
-    """sysName of the router, or its address until it has said its name."""
+    """sysName of the router, or its address until it has said its name; of a probe, the prober."""
     router_address: str = ""
     """Address that the session came from (text, IPv4 or IPv6)."""
     epoch: int | None = None
@@ -171,7 +184,12 @@ class Event(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     reason: str | None = None
     """Why a session went down, or why something could not be decoded."""
     information: dict[str, Any] | None = None
-    """What a feed-up or peer-up said of itself: sysDescr, ports, capabilities, hold time."""
+    """What a feed-up or peer-up said of itself: sysDescr, ports, capabilities, hold time.
+
+    `sender` among them is our own conclusion: whose software the router runs. Of a probe:
+    `anycast`, `site`, `probe`, `seconds`, and `result`: `healthy`, `failed`, or `awaited` where
+    this watch only waits for the first one.
+    """
     statistics: dict[str, int] | None = None
     """Counters of a stats report by name (RFC 7854 section 4.8)."""
     warnings: tuple[str, ...] = ()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import msgspec
 
 from collector.event import Event
+from detectors.route import Concern
 
 if TYPE_CHECKING:
+    from detectors.feed import FeedKey
     from detectors.intent import Intent
-    from detectors.routes import Change, Routes
+    from detectors.route import Change
+    from detectors.routes import Routes
 
 
 class Severity(StrEnum):
@@ -54,6 +59,15 @@ FINE = Verdict(status=Status.FINE)
 UNKNOWN = Verdict(status=Status.UNKNOWN)
 
 
+class Unfinished(msgspec.Struct, frozen=True):
+    """What a rule has begun to judge and no incident tells yet: it must outlive a restart."""
+
+    rule: str
+    key: str
+    values: dict[str, Any]
+    """What the rule must know of it (JSON values)."""
+
+
 class Rule(ABC):
     """One detector. It holds its own state, reads no clock and does no I/O.
 
@@ -61,10 +75,18 @@ class Rule(ABC):
     """
 
     name: ClassVar[str]
+    alone: ClassVar[bool] = False
+    """Its findings open each on its own, at once, whatever else has the same cause."""
+    concerns: ClassVar[frozenset[Concern]] = frozenset(Concern)
+    """What `subjects` is told of. Most changes are of a path alone: leave those out if you can."""
 
     @abstractmethod
     def __init__(self, intent: Intent) -> None:
         """Make a rule that has seen nothing yet."""
+
+    def prefixes(self) -> Collection[str] | None:
+        """The watched prefixes that concern it: it is told of no other route. None for all."""
+        return None
 
     @abstractmethod
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
@@ -73,6 +95,32 @@ class Rule(ABC):
     @abstractmethod
     def judge(self, key: str, routes: Routes, now: int) -> Verdict:
         """Judge one subject as of `now` (ns). Calling it twice answers the same."""
+
+    def standing(self) -> Iterable[str]:
+        """The keys to judge as soon as there is a time, even if nothing ever happens."""
+        return ()
+
+    def heard(self, feed: FeedKey) -> Iterable[str]:
+        """The keys to judge when a feed was heard that made no event."""
+        del feed
+        return ()
+
+    def succeed(self, other: Self) -> None:  # noqa: B027 - most need nothing
+        """Take over what another rule of this kind has learnt, by an intent that is now replaced.
+
+        Only a rule whose judgement rests on more than the present routes has work here: those are
+        shown to it again, as changes whose cause is the intent.
+        """
+
+    def unfinished(self) -> Iterable[Unfinished]:
+        """What is to be known again after a restart, though nobody was told of it."""
+        return ()
+
+    def resume(self, unfinished: Unfinished) -> None:  # noqa: B027 - most need nothing
+        """Take up what was unfinished before a restart. Raises ValueError where it means nothing.
+
+        It is called before `restore`, and before anything is seen.
+        """
 
     def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:  # noqa: B027 - most need nothing
         """Take up a subject whose incident was open at `at` (ns), before a restart.

@@ -28,8 +28,6 @@ MAX_NODES = 100_000
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Loc = tuple[str | int, ...]
 """Where a value is: keys and list indices, from the top."""
-Check = Callable[[Any], Iterable[tuple[Loc, str]]]
-"""Looks at the whole document as plain values and answers what is wrong with it, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +45,10 @@ class Mistake:
 
 
 class Mistakes(Exception):  # noqa: N818 - it is several mistakes, not one error
-    """Everything wrong in one file, in the order of its lines."""
+    """Everything wrong in one file, or in several that belong together, in the order of lines."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = sorted(set(mistakes), key=lambda m: (m.line, m.where, m.message))
+        self.mistakes = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.where, m.message))
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
@@ -62,40 +60,33 @@ class AtKey(ValueError):  # noqa: N818 - it is where the error is
         super().__init__(message)
 
 
-def load_document(path: str | Path, model: type[ModelT], check: Check | None = None) -> ModelT:
+def load_document(path: str | Path, model: type[ModelT]) -> ModelT:
     """Read a YAML file as `model`. Raises Mistakes."""
+    return parse_document(read_text(path), str(path), model)
+
+
+def parse_document(text: str, name: str, model: type[ModelT]) -> ModelT:
+    """Read YAML text as `model`; `name` is the file that mistakes name. Raises Mistakes."""
+    document = read_document(text, name)
+    value = document.read_as(model)
+    if value is None or document.mistakes:
+        raise Mistakes(document.mistakes)
+    return value
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file. Raises Mistakes."""
     name = str(path)
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Mistakes([Mistake(name, 1, "", f"cannot be read: {reason}")]) from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Mistakes([Mistake(name, line, "", "is not UTF-8 text")]) from error
-    return parse_document(text, name, model, check)
-
-
-def parse_document(text: str, name: str, model: type[ModelT], check: Check | None = None) -> ModelT:
-    """Read YAML text as `model`; `name` is the file that mistakes name. Raises Mistakes.
-
-    `check` sees the plain values even where the model refuses some of them, so that a bad duration
-    here does not hide an unknown name there.
-    """
-    document = _read(text, name)
-    mistakes = list(document.mistakes)
-    value = None
-    try:
-        value = model.model_validate(document.data)
-    except ValidationError as error:
-        mistakes += document.explain_all(error.errors(), model)
-    if check is not None:
-        mistakes += (document.mistake(loc, message) for loc, message in check(document.data))
-    if value is None or mistakes:
-        raise Mistakes(mistakes)
-    return value
 
 
 def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
@@ -140,7 +131,7 @@ for _name, (_pattern, _) in _PLAIN.items():
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), None)
 
 
-class _Document:
+class Document:
     """A node tree as plain values, and the line of each."""
 
     def __init__(self, name: str) -> None:
@@ -177,7 +168,7 @@ class _Document:
             if key.value in out:
                 first = self.lines[at]
                 self.mistakes.append(
-                    Mistake(self.name, line, _text(at), f"is given twice (first on line {first})")
+                    Mistake(self.name, line, text_of(at), f"is given twice (first on line {first})")
                 )
                 continue
             out[key.value] = self.add(value, at, line)
@@ -195,16 +186,24 @@ class _Document:
             self.mistakes.append(self.mistake(loc, f"{_short(node.value)} is no {kind}"))
         return None
 
+    def read_as(self, model: type[ModelT]) -> ModelT | None:
+        """The values as `model`; None, and what is wrong among the mistakes, where they are not."""
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            self.mistakes += self._explain_all(error.errors(), model)
+            return None
+
     def mistake(self, loc: Sequence[str | int], message: str) -> Mistake:
         """A mistake at `loc`, on the line of the nearest value that is in the file."""
-        line = 1
-        for end in range(len(loc), -1, -1):
-            if tuple(loc[:end]) in self.lines:
-                line = self.lines[tuple(loc[:end])]
-                break
-        return Mistake(self.name, line, _text(loc), message)
+        return Mistake(self.name, self.line(loc), text_of(loc), message)
 
-    def explain_all(
+    def line(self, loc: Sequence[str | int]) -> int:
+        """The line of the value at `loc`, or of the nearest one around it."""
+        ends = range(len(loc), -1, -1)
+        return next((self.lines[at] for end in ends if (at := tuple(loc[:end])) in self.lines), 1)
+
+    def _explain_all(
         self, found: Sequence[ErrorDetails], model: type[BaseModel]
     ) -> Iterator[Mistake]:
         """What pydantic found, but for lists that are short because their items are wrong."""
@@ -213,9 +212,9 @@ class _Document:
             loc = details["loc"]
             inside = any(place[: len(loc)] == loc and len(place) > len(loc) for place in places)
             if not (details["type"] == "too_short" and inside):
-                yield self.explain(details, model)
+                yield self._explain(details, model)
 
-    def explain(self, details: ErrorDetails, model: type[BaseModel]) -> Mistake:
+    def _explain(self, details: ErrorDetails, model: type[BaseModel]) -> Mistake:
         """What pydantic found, in the words and at the place of the file."""
         absent = details["type"] == "missing"
         loc: Loc = ()
@@ -232,8 +231,9 @@ class _Document:
         return self.mistake(loc, _words(details))
 
 
-def _read(text: str, name: str) -> _Document:
-    document = _Document(name)
+def read_document(text: str, name: str) -> Document:
+    """YAML text as plain values with their lines. Raises Mistakes where it is no mapping."""
+    document = Document(name)
     if len(text) > MAX_BYTES:
         raise Mistakes([Mistake(name, 1, "", f"is larger than {MAX_BYTES} bytes")])
     try:
@@ -256,8 +256,8 @@ def _read(text: str, name: str) -> _Document:
     return document
 
 
-def _text(loc: Sequence[str | int]) -> str:
-    """A loc as people write it: `services[0].prefix`."""
+def text_of(loc: Sequence[str | int]) -> str:
+    """A place as people write it: `services[0].prefix`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     return "".join(parts).removeprefix(".")
 

@@ -1,4 +1,4 @@
-"""What the watch knows of the network right now: watched routes, and the feeds that show them.
+"""What the watch knows of the network right now: watched routes, by the feeds that show them.
 
 A route is *live* while the session that showed it is up, and *stale* when that session was lost
 or is being dumped again: then nobody knows whether the route is still there. A stale route ends
@@ -7,157 +7,61 @@ by being announced again or by being swept at End-of-RIB; never by silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from ipaddress import ip_network
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from collector.event import FLOWSPEC_FAMILIES, Event, Kind, View
+from detectors.feed import ADJ_OUT, FeedKey, FeedState
+from detectors.feeds import Feeds
+from detectors.progress import Progresses
+from detectors.route import (
+    Cause,
+    Change,
+    Concern,
+    FlowspecRule,
+    Route,
+    RouteKey,
+    Subject,
+    changed,
+    place_of,
+    same_destination,
+    told_again,
+)
+from detectors.route_table import RouteTable, SiteOf, nowhere
+from detectors.sessions import Sessions
 
+A_WHILE = 1_000_000_000
+"""Of a feed that was not silent for this long (ns), another sign of life is no news."""
+__all__ = ["Cause", "Change", "FlowspecRule", "Route", "RouteKey", "Routes", "Subject"]
+
+_ANNOUNCE, _PRE_POLICY = Kind.ANNOUNCE.value, View.ADJ_IN_PRE.value
+_OF_TABLES = frozenset({Kind.ANNOUNCE, Kind.WITHDRAW, Kind.END_OF_RIB})
+"""What shows that a view is sent: one Peer Up is for the views before and after policy."""
+_SAME_PLACE = (Concern.PATH, Concern.AGAIN)
 NO_PEER = frozenset({"0.0.0.0", "::"})  # noqa: S104 - the address of no peer, nothing is bound
-ADJ_OUT = frozenset({View.ADJ_OUT_PRE, View.ADJ_OUT_POST})
-
-
-class RouteKey(NamedTuple):
-    """What makes two announcements the same route, and where that route was seen."""
-
-    router: str
-    peer: str | None
-    peer_rd: str | None
-    view: str | None
-    table: str | None
-    family: str | None
-    rd: str | None
-    destination: str
-    """Prefix, or Flowspec rule, as text."""
-    path_id: int | None
-
-    @classmethod
-    def of(cls, event: Event) -> RouteKey:
-        """The key of an announce or withdraw event."""
-        return cls(
-            event.router,
-            event.peer,
-            event.peer_rd,
-            event.view,
-            event.table,
-            event.family,
-            event.rd,
-            event.rule or event.prefix or "",
-            event.path_id,
-        )
-
-
-class FlowspecRule(NamedTuple):
-    """One rule, wherever it is seen."""
-
-    family: str
-    rd: str | None
-    rule: str
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (self.family, self.rd and f"rd {self.rd}", self.rule)))
-
-
-Subject = str | FlowspecRule
-"""What routes are looked up by: a watched prefix, or a rule."""
-
-
-@dataclass(slots=True)
-class Route:
-    """One route as it was last announced."""
-
-    event: Event
-    since: int
-    """When it first appeared without a break and from the same place, ns."""
-    stale: bool = False
-
-
-class Cause(StrEnum):
-    """Why a route changed."""
-
-    ANNOUNCE = "announce"
-    WITHDRAW = "withdraw"
-    PEER_DOWN = "peer-down"
-    STALE = "stale"
-    SWEEP = "sweep"
-    SESSION = "session"
-    """No route changed; a session did."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one event did to one route, or (with no key) to a session."""
-
-    event: Event
-    cause: Cause
-    key: RouteKey | None = None
-    before: Event | None = None
-    after: Event | None = None
-
-
-@dataclass(slots=True)
-class _Feed:
-    """One router's session with us."""
-
-    epoch: int = 0
-    up: bool = False
-    complete: bool = False
-    ever_complete: bool = False
-    peers: set[tuple[str | None, str | None, str]] = field(default_factory=set)
-    """(peer, rd, view class) of the peers that are up."""
-
-
-class Watch:
-    """Decides whether a prefix is a watched one or a more-specific of one."""
-
-    def __init__(self, prefixes: Iterable[str]) -> None:
-        """Index the watched prefixes by version and length."""
-        self._by_length: dict[tuple[int, int], dict[int, str]] = {}
-        for text in prefixes:
-            network = ip_network(text)
-            shift = network.max_prefixlen - network.prefixlen
-            level = self._by_length.setdefault((network.version, network.prefixlen), {})
-            level[int(network.network_address) >> shift] = text
-        self._cache: dict[str, str | None] = {}
-
-    def find(self, prefix: str) -> str | None:
-        """The most specific watched prefix that covers `prefix`, or None."""
-        if prefix in self._cache:
-            return self._cache[prefix]
-        found = self._search(prefix)
-        if found is not None:  # only what is watched is remembered: a full table must not fill this
-            self._cache[prefix] = found
-        return found
-
-    def _search(self, prefix: str) -> str | None:
-        try:
-            network = ip_network(prefix)
-        except ValueError:
-            return None
-        address = int(network.network_address)
-        best = None
-        best_length = -1
-        for (version, length), level in self._by_length.items():
-            if version != network.version or not best_length < length <= network.prefixlen:
-                continue
-            hit = level.get(address >> (network.max_prefixlen - length))
-            if hit is not None:
-                best, best_length = hit, length
-        return best
 
 
 class Routes:
-    """The state of watched routes and feeds, changed by `apply` alone."""
+    """The state of watched routes and feeds; of what comes, `apply` and `hear` alone change it."""
 
-    def __init__(self, watched: Iterable[str] = (), expected: Iterable[str] = ()) -> None:
-        """Watch these prefixes (and their more-specifics), and expect these routers."""
-        self._watch = Watch(watched)
-        self._routes: dict[RouteKey, Route] = {}
-        self._by_subject: dict[Subject, dict[RouteKey, Route]] = {}
-        self._feeds: dict[str, _Feed] = {router: _Feed() for router in expected}
+    def __init__(
+        self,
+        watched: Iterable[str] = (),
+        expected: Iterable[tuple[str, str | None]] = (),
+        site_of: SiteOf = nowhere,
+    ) -> None:
+        """Watch these prefixes (and their more-specifics), and expect these feeds.
+
+        A feed is expected as its router's name or address, and its kind, or None for any.
+        `site_of` says which site a route comes from.
+        """
+        self._table = RouteTable(watched, site_of)
+        self._routes = self._table.routes  # looked into for each announcement
+        self.feeds = Feeds(expected)
+        """Which feeds there are, and which of them see."""
+        self.cutovers = Progresses()
+        """How far planned cutovers have come; the rule `cutover` keeps this."""
         self._pre_policy: set[tuple[str, str | None, str | None]] = set()
+        self._sessions = Sessions(self._table, self.feeds, self._tells)
 
     # Questions that rules ask
 
@@ -166,7 +70,8 @@ class Routes:
 
         Adj-RIB-Out is what the router tells others, so it is left out; post-policy is left out
         where the same peer's pre-policy view is seen, which is what the peer really said, and
-        where it names no peer: GoBGP dumps its own routes so, and never withdraws them.
+        where it names no peer: GoBGP dumps its own routes so, and never withdraws them. A stale
+        route is left out where another feed of the router sees all that its own feed saw.
         """
         return self._telling(watched)
 
@@ -174,36 +79,47 @@ class Routes:
         """The places where one Flowspec rule is seen, by the same choice of views."""
         return self._telling(rule)
 
+    def at(self, key: RouteKey) -> list[tuple[RouteKey, Route]]:
+        """All routes to the destination of a key that its router shows, by whatever feed."""
+        return [
+            (other, route)
+            for other, route in self._table.by_subject.get(self._table.subject(key), {}).items()
+            if same_destination(other, key)
+        ]
+
+    def keys_of(self, router: str) -> list[RouteKey]:
+        """The watched routes that a router shows, by whatever feed."""
+        return [key for key in self._routes if key.router == router]
+
+    def route(self, key: RouteKey) -> Route | None:
+        """The route of a key, or None where there is none."""
+        return self._routes.get(key)
+
     def rules(self) -> list[FlowspecRule]:
         """Every Flowspec rule that is held anywhere."""
-        return [subject for subject in self._by_subject if isinstance(subject, FlowspecRule)]
+        return [subject for subject in self._table.by_subject if isinstance(subject, FlowspecRule)]
 
     def watched_by(self, prefix: str) -> str | None:
         """The watched prefix that covers `prefix`, or None."""
-        return self._watch.find(prefix)
+        return self._table.watched.find(prefix)
 
-    def settled(self) -> bool:
-        """Whether absence means something: every feed that we know of has shown its tables once.
+    def watching(self, address: str) -> list[str]:
+        """The watched prefixes that an address lies in, the most specific one first."""
+        return self._table.watched.covering(address)
 
-        A feed that is lost later keeps its routes as stale ones, so it need not be asked here.
-        """
-        feeds = self._feeds.values()
-        return bool(feeds) and all(feed.ever_complete for feed in feeds)
+    @property
+    def pre_policy_peers(self) -> int:
+        """How many peers have been seen before policy: their post-policy routes tell nothing."""
+        return len(self._pre_policy)
 
-    def blind(self) -> list[str]:
-        """The routers whose tables are not completely seen now."""
-        return sorted(r for r, feed in self._feeds.items() if not (feed.up and feed.complete))
-
-    def feeds(self) -> dict[str, str]:
-        """Every router that is known, as `complete`, `dumping` or `down`."""
-        return {
-            router: ("complete" if feed.complete else "dumping") if feed.up else "down"
-            for router, feed in sorted(self._feeds.items())
-        }
+    def shows_pre_policy(self, router: str) -> bool:
+        """Whether a router shows what any of its peers says before policy."""
+        return any(place[0] == router for place in self._pre_policy)
 
     def _telling(self, subject: Subject) -> Iterator[tuple[RouteKey, Route]]:
-        for key, route in self._by_subject.get(subject, {}).items():
-            if self._tells(key):
+        held = self._table.by_subject.get(subject, {})
+        for key, route in held.items():
+            if self._tells(key) and not self._overruled(key, route, held):
                 yield key, route
 
     def _tells(self, key: RouteKey) -> bool:
@@ -212,160 +128,121 @@ class Routes:
             return not pre_policy and key.peer not in NO_PEER
         return key.view not in ADJ_OUT
 
+    def _overruled(self, key: RouteKey, route: Route, held: Iterable[RouteKey]) -> bool:
+        """Whether another view or feed of the same router knows better than this route."""
+        if route.stale:
+            return self.feeds.covered(key.seen_by)
+        if key.view != View.ADJ_IN_POST or not self.feeds.from_gobgp(key.router):
+            return False
+        # GoBGP never withdraws some routes of this view, but what its Loc-RIB lacks, it has not.
+        return self.feeds.shows_loc_rib(key.router) and not any(
+            other.view == View.LOC_RIB and same_destination(other, key) for other in held
+        )
+
+    def all(self) -> list[tuple[RouteKey, Route]]:
+        """Every route that is held, those that appeared first at the front."""
+        return sorted(self._routes.items(), key=lambda item: item[1].since)
+
     # What changes the state
 
     def apply(self, event: Event) -> list[Change]:
         """Take one event in; answer what it changed. Events of the unwatched change nothing."""
-        if event.view == View.ADJ_IN_PRE:
+        feed = self.feeds.of_event(event)
+        # A router that reconnects before its old session has died speaks on two for a while.
+        current = feed is not None and (event.epoch is None or event.epoch >= feed.epoch)
+        if event.kind == _ANNOUNCE and feed is not None and current:
+            known = self._routes.get(RouteKey.lookup(event))
+            if known is not None and not known.stale:  # most of what comes: it is told again
+                feed.hear_route(event)
+                change = told_again(known, event)
+                if change.concern not in _SAME_PLACE:
+                    known.site = self._table.site_of(event)
+                return [change]
+        if event.view == _PRE_POLICY and event.kind in _OF_TABLES:
             self._pre_policy.add((event.router, event.peer, event.peer_rd))
+        if feed is not None and current:
+            feed.hear(event)
         if event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW):
             return self._route(event)
-        if event.kind == Kind.FEED_UP:
-            return [*self._feed_up(event), Change(event, Cause.SESSION)]
-        feed = self._feeds.get(event.router)
-        handle = _SESSION_EVENTS.get(event.kind)
-        if handle is None or feed is None or self._from_old_session(feed, event):
-            return []
-        return [*handle(self, feed, event), Change(event, Cause.SESSION)]
+        if event.kind == Kind.PROBE:
+            return [Change(event, Cause.PROBE)]
+        return self._sessions.apply(event, feed if current else None)
+
+    def hear(self, key: FeedKey, at: int) -> bool:
+        """Note that a feed was heard at `at` (ns), whatever it said; whether that is news."""
+        feed = self.feeds.get(key)
+        if feed is None:
+            return False
+        news = at >= feed.heard + A_WHILE
+        feed.heard = max(feed.heard, at)
+        return news
+
+    def watch(self, watched: Iterable[str], site_of: SiteOf = nowhere) -> list[RouteKey]:
+        """From now on, watch these prefixes; answers the routes that nobody watches any more."""
+        return self._table.watch(watched, site_of)
+
+    def learn(self, other: Routes) -> list[RouteKey]:
+        """Take over the routes that another one knows; answers those that were not known here."""
+        learnt = []
+        for key, route in other.all():
+            if key in self._routes or not self._table.is_watched(route.event):
+                continue
+            if self.feeds.get(key.seen_by) is not None:
+                self._table.hold(route.event, route.since, stale=route.stale)
+                learnt.append(key)
+        return learnt
 
     def restore(self, event: Event) -> None:
-        """Know again, as stale, a route that was evidence of something before a restart."""
-        if event.router:
-            self._feeds.setdefault(event.router, _Feed())
+        """Know again, as stale, a route that was evidence of something before a restart.
+
+        Where the tables of its feed were restored, they know better.
+        """
+        key = FeedKey.of(event)
+        if not event.router or event.kind == Kind.PROBE or self._sessions.is_dark(key):
+            return
+        self.feeds.meet(key)
         if event.kind == Kind.ANNOUNCE:
-            self._hold(RouteKey.of(event), Route(event, event.received, stale=True))
+            self._table.hold(event, event.received, stale=True)
 
-    def _feed_up(self, event: Event) -> list[Change]:
-        feed = self._feeds.setdefault(event.router, _Feed())
-        if feed.up and feed.epoch == event.epoch:
-            return []  # the session only says more about itself
-        feed.epoch = event.epoch or event.received
-        feed.up, feed.complete = True, False
-        feed.peers.clear()
-        return self._mark_stale(event)
+    def restore_feed(self, key: FeedKey, routes: Iterable[tuple[Event, int]], at: int) -> None:
+        """Know again, as stale, all that a feed showed when we went away at `at` (ns).
 
-    def _feed_down(self, feed: _Feed, event: Event) -> list[Change]:
-        feed.up = feed.complete = False
-        feed.peers.clear()
-        return self._mark_stale(event)
-
-    def _peer_up(self, feed: _Feed, event: Event) -> list[Change]:
-        feed.peers.add(_peer(event))
-        return self._mark_stale(event, _peer(event))
-
-    @staticmethod
-    def _from_old_session(feed: _Feed, event: Event) -> bool:
-        """A router that reconnects before its old session has died speaks on two for a while."""
-        return event.epoch is not None and event.epoch < feed.epoch
+        Each route comes with the time since which it was there, ns.
+        """
+        self._sessions.restore(key, routes, at)
 
     def _route(self, event: Event) -> list[Change]:
         if event.family in FLOWSPEC_FAMILIES:
             if event.rule is None:
                 return []
-        elif event.prefix is None or self._watch.find(event.prefix) is None:
+        elif not self._table.is_watched(event):
             return []
-        feed = self._feeds.setdefault(event.router, _Feed(up=True))
-        if self._from_old_session(feed, event):
-            return []
+        feed = self.feeds.get(FeedKey.of(event))
+        if feed is None:
+            feed = self.feeds.meet(FeedKey.of(event))
+            feed.up, feed.since = True, event.received
+            feed.hear(event)
+        if event.epoch is not None and event.epoch < feed.epoch:
+            return []  # from an old session
         key = RouteKey.of(event)
         known = self._routes.get(key)
         before = known.event if known else None
         if event.kind == Kind.WITHDRAW:
             if known is None:
-                return []
-            self._drop(key)
-            return [Change(event, Cause.WITHDRAW, key, before, None)]
-        same_place = known is not None and _place(known.event) == _place(event)
+                return self._withdrawn_unknown(feed, key, event)
+            feed.withdrawals.known += 1
+            self._table.drop(known)
+            return [changed(event, Cause.WITHDRAW, known, None)]
+        same_place = known is not None and place_of(known.event) == place_of(event)
         since = known.since if known is not None and same_place else event.received
-        self._hold(key, Route(event, since))
-        return [Change(event, Cause.ANNOUNCE, key, before, event)]
+        route = self._table.hold(event, since)
+        return [changed(event, Cause.ANNOUNCE, route, event, before)]
 
-    def _hold(self, key: RouteKey, route: Route) -> None:
-        self._routes[key] = route
-        self._by_subject.setdefault(self._subject(key), {})[key] = route
-
-    def _drop(self, key: RouteKey) -> None:
-        del self._routes[key]
-        subject = self._subject(key)
-        del self._by_subject[subject][key]
-        if not self._by_subject[subject]:
-            del self._by_subject[subject]
-
-    def _subject(self, key: RouteKey) -> Subject:
-        if key.family is not None and key.family in FLOWSPEC_FAMILIES:
-            return FlowspecRule(key.family, key.rd, key.destination)
-        return self._watch.find(key.destination) or key.destination
-
-    def _of_session(
-        self, router: str, peer: tuple[str | None, str | None, str] | None
-    ) -> list[tuple[RouteKey, Route]]:
-        return [
-            (key, route)
-            for key, route in self._routes.items()
-            if key.router == router
-            and (peer is None or (key.peer, key.peer_rd, _view_class(key.view)) == peer)
-        ]
-
-    def _mark_stale(
-        self, event: Event, peer: tuple[str | None, str | None, str] | None = None
-    ) -> list[Change]:
-        changes = []
-        for key, route in self._of_session(event.router, peer):
-            if not route.stale:
-                route.stale = True
-                changes.append(Change(event, Cause.STALE, key, route.event, route.event))
-        return changes
-
-    def _peer_down(self, feed: _Feed, event: Event) -> list[Change]:
-        feed.peers.discard(_peer(event))
-        changes = []
-        for key, route in self._of_session(event.router, _peer(event)):
-            self._drop(key)
-            changes.append(Change(event, Cause.PEER_DOWN, key, route.event, None))
-        return changes
-
-    def _end_of_rib(self, feed: _Feed, event: Event) -> list[Change]:
-        """Sweep what the table that just ended did not announce again."""
-        whole_router = event.peer is None and event.view is None
-        if whole_router:
-            feed.complete = feed.ever_complete = True
-        changes = []
-        for key, route in self._of_session(event.router, None):
-            if not route.stale:
-                continue
-            if whole_router:
-                ended = (key.peer, key.peer_rd, _view_class(key.view)) not in feed.peers
-            else:
-                ended = (key.peer, key.peer_rd, key.view) == (
-                    event.peer,
-                    event.peer_rd,
-                    event.view,
-                ) and event.family in (None, key.family)
-            if ended:
-                self._drop(key)
-                changes.append(Change(event, Cause.SWEEP, key, route.event, None))
-        return changes
-
-
-def _view_class(view: str | None) -> str:
-    """One Peer Up speaks for both policies of a direction (RFC 7854 section 3.1)."""
-    if view in ADJ_OUT:
-        return "out"
-    return "loc-rib" if view == View.LOC_RIB else "in"
-
-
-_SESSION_EVENTS: Mapping[str, Callable[[Routes, _Feed, Event], list[Change]]] = {
-    Kind.FEED_DOWN: Routes._feed_down,
-    Kind.PEER_UP: Routes._peer_up,
-    Kind.PEER_DOWN: Routes._peer_down,
-    Kind.END_OF_RIB: Routes._end_of_rib,
-}
-
-
-def _place(event: Event) -> tuple[str | None, str | None]:
-    """Where a route comes from: in Loc-RIB one route replaces another that came from elsewhere."""
-    return (event.next_hop, event.originator_id)
-
-
-def _peer(event: Event) -> tuple[str | None, str | None, str]:
-    return (event.peer, event.peer_rd, _view_class(event.view))
+    @staticmethod
+    def _withdrawn_unknown(feed: FeedState, key: RouteKey, event: Event) -> list[Change]:
+        """A withdrawal of nothing; after its Peer Down, one is late and no fault."""
+        if not feed.complete or key.session not in feed.peers:
+            return []
+        feed.withdrawals.unknown += 1
+        feed.withdrawals.last_unknown = event
+        return [Change(event, Cause.FEED)]

@@ -27,9 +27,11 @@ class Advertiser:
 
 def site_name(intent: Intent, event: Event) -> str:
     """The site of the intent that a route comes from, or words for a place it does not know."""
-    known = intent.site_of(event)
-    if known is not None:
-        return known
+    return intent.site_of(event) or unknown_site(event)
+
+
+def unknown_site(event: Event) -> str:
+    """Words for a place that the intent does not know."""
     seen = [
         f"{word} {value}"
         for word, value in (
@@ -42,9 +44,7 @@ def site_name(intent: Intent, event: Event) -> str:
     return f"unknown site ({', '.join(seen) or f'router {event.router}'})"
 
 
-def advertisers(
-    intent: Intent, routes: Routes, prefix: str, rd: str | None = None
-) -> dict[str, Advertiser]:
+def advertisers(routes: Routes, prefix: str, rd: str | None = None) -> dict[str, Advertiser]:
     """The sites that advertise a watched prefix or a more-specific of it, by name.
 
     With `rd`, only routes of that route distinguisher count.
@@ -54,7 +54,7 @@ def advertisers(
         event = route.event
         if rd is not None and event.rd != rd:
             continue
-        site = site_name(intent, event)
+        site = route.site or unknown_site(event)
         advertiser = found.setdefault(site, Advertiser(site))
         if route.stale:
             advertiser.stale.append(event)

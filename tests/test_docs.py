@@ -10,10 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from anchorwatch.board.live import Live
+from anchorwatch.board.now import Now
+from anchorwatch.board.past import Past
 from anchorwatch.cli import COMMANDS, build_parser, with_moments
-from anchorwatch.metrics import Metrics
+from anchorwatch.impairments import Impairments
+from anchorwatch.intent_files import IntentFiles
+from anchorwatch.metrics import Metrics, Parts
 from anchorwatch.settings import read_settings
+from anchorwatch.web.clickhouse import Counts
+from collector.inputs.bgpstream import BgpStreamSource, Request
 from collector.inputs.bmp import BmpServer
+from collector.inputs.clock import Clock
+from collector.inputs.gobgp.client import GobgpClient
+from collector.inputs.gobgp.controller import Controller
+from collector.inputs.probes.intake import ProbeIntake
+from collector.store.remote import RemoteStore
 from collector.store.writer import Writer
 from detectors.engine import Engine
 from detectors.intent import parse_intent
@@ -96,12 +108,20 @@ def test_every_metric_is_in_the_reference_with_its_help(tmp_path: Path) -> None:
 
 def all_metrics(folder: Path) -> list[str]:
     """A row of the reference for each metric of a whole program."""
-    writer = Writer(folder / "store")
+    writer = Writer.embedded(folder / "store")
     outbox = Outbox(folder / "outbox", [])
     metrics = Metrics()
-    server = BmpServer([], lambda events: None, writer.room, lambda: 0, sink=lambda block: None)
+    server = BmpServer([], lambda events, blocks: None, writer.room, lambda: 0)
     engine = Engine(parse_intent("version: 1"))
-    metrics.watch(server, engine, writer, outbox, Delivery(outbox, []))
+    parts = (Clock(), server, engine, Impairments(), writer, outbox, Delivery(outbox, []))
+    metrics.watch(Parts(*parts))
+    metrics.asked = Counts()
+    metrics.board = Live(Now(lambda: engine)), Past(lambda: RemoteStore("http://127.0.0.1:1"))
+    metrics.intent = IntentFiles(ROOT / "docs/examples/intent.yaml")
+    metrics.probes = ProbeIntake([], print, Clock(), print)
+    controller = Controller("rr1", "192.0.2.1:50051")
+    metrics.gobgp = [GobgpClient(controller, print, writer.room, Clock())]
+    metrics.public = BgpStreamSource(Request(prefixes=()), print, writer.room, Clock())
     rows = []
     for family in metrics.collect():
         suffix = {"counter": "_total"}.get(family.type, "")
@@ -109,3 +129,8 @@ def all_metrics(folder: Path) -> list[str]:
     writer.close()
     outbox.close()
     return rows
+
+
+def test_every_detector_has_its_section() -> None:
+    page = (ROOT / "docs/reference/detectors.md").read_text()
+    assert re.findall(r"(?m)^## (.*)$", page) == sorted(rule.name for rule in discover())

@@ -65,6 +65,8 @@ def describe(intent: Intent) -> str:
     flowspec = _count(len(intent.flowspec), "Flowspec policy", "Flowspec policies")
     if not intent.judges_flowspec:
         flowspec = "Flowspec not judged"
+    payloads = len(intent.vrps or ())
+    rpki = (_count(payloads, "RPKI payload") + " of watched prefixes",) if intent.rpki else ()
     return ", ".join(
         (
             _count(len(intent.sites), "site"),
@@ -75,6 +77,7 @@ def describe(intent: Intent) -> str:
             _count(len(intent.cutovers), "cutover"),
             _count(len(intent.maintenance), "maintenance window"),
             _count(len(intent.feeds), "feed"),
+            *rpki,
         )
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from anchorwatch.cli.event_files import FORMATS, Write, event_output
@@ -73,7 +74,7 @@ def with_progress(
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
         size = Path(path).stat().st_size if Path(path).exists() else 0
-        task = bar.add_task(path, total=size)
+        task = bar.add_task(escape(path), total=size)
         progress = lambda done: bar.update(task, completed=done)  # noqa: E731 - one use
         yield from read_events(path, summary=summary, progress=progress, sink=sink)
 

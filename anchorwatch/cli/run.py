@@ -9,7 +9,6 @@ from pathlib import Path
 
 from anchorwatch.cli.check import load_intent_or_fail
 from anchorwatch.settings import Settings, load_settings
-from anchorwatch.watch import Watch
 from detectors.intent import Intent
 
 HELP = "collect, store, detect and page, in one process"
@@ -38,4 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _watch(settings: Settings, intent: Intent) -> None:
+    # It is nearly all of the program, which takes long to load: mistakes and help come before that.
+    from anchorwatch.watch import Watch  # noqa: PLC0415
+
     await Watch(settings, intent).run()

@@ -10,11 +10,18 @@ from collector.inputs.files import Stream
 Announce = Callable[[float], Awaitable[None]]
 
 
-async def play(streams: Sequence[Stream], host: str, port: int, on_time: Announce) -> None:
+async def play(
+    streams: Sequence[Stream],
+    host: str,
+    port: int,
+    on_time: Announce,
+    then: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Send each stream on a connection of its own; call `on_time(seconds)` before each chunk.
 
     All streams share one time line, which starts with the first chunk of the first stream. The
-    connections close when all have been sent. Raises OSError where nobody listens.
+    connections close when all have been sent and `then` has ended. Raises OSError where nobody
+    listens.
     """
     chunks = sorted(
         (at, number, data) for number, stream in enumerate(streams) for at, data in stream.chunks
@@ -33,6 +40,8 @@ async def play(streams: Sequence[Stream], host: str, port: int, on_time: Announc
             await on_time(due)
             writers[number].write(data)
             await writers[number].drain()
+        if then is not None:
+            await then()
     finally:
         for writer in writers:
             writer.close()

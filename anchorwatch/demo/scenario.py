@@ -56,6 +56,8 @@ bmp:
     - {{address: 127.0.0.1}}
 web:
   listen: 127.0.0.1:{web}
+store:
+  listen: 127.0.0.1:0
 pagers:
   - webhook: {{url: "http://127.0.0.1:{pages}/page"}}
 """

@@ -23,6 +23,12 @@ class Screen:
         self._console = console
         self.pages = 0
 
+    def board(self, address: str, *, stays: bool) -> None:
+        """Where the board is."""
+        until = "until Ctrl-C" if stays else "while this runs; --stay keeps it there"
+        said = Text.assemble("The live board: ", (address, "bold cyan"), f" ({until})")
+        self._console.print(said, soft_wrap=True)
+
     def chapter(self, title: str) -> None:
         """A new part of the story."""
         self._console.print()

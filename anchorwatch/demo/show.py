@@ -23,10 +23,11 @@ from anchorwatch.demo.scenario import Step, prepare, read_steps
 from anchorwatch.demo.screen import Screen
 from anchorwatch.errors import UserError
 from anchorwatch.web.app import WebServer
-from collector.event import parse_rfc3339, rfc3339
+from collector.event import parse_rfc3339
 from collector.inputs.files import capture_streams
 
 START_SECONDS = 30
+LAST_PAGES_SECONDS = 10
 END_SECONDS = 15
 
 CHAPTERS = {
@@ -40,13 +41,17 @@ CHAPTERS = {
 class Show:
     """One run of the demonstration."""
 
-    def __init__(self, folder: Path, screen: Screen) -> None:
+    def __init__(self, folder: Path, screen: Screen, *, stay: bool = False) -> None:
+        """With `stay`, the watch goes on after the story, until somebody ends it."""
         self._folder = folder
         self._screen = screen
+        self._stay = stay
         self._steps = read_steps()
         self._paged_for_web = False
-        self.kill_switch_at: int | None = None
-        """When the kill switch was in force, for the commands to try."""
+        self._open: set[str] = set()
+        self._quiet = asyncio.Event()
+        self.kill_switch: str | None = None
+        """The incident of the kill switch, for the commands to try."""
 
     async def run(self) -> None:
         """The whole show; UserError where it cannot go on."""
@@ -61,8 +66,9 @@ class Show:
         recording = prepare(self._folder, bmp=bmp, web=web, pages=pages.port)
         try:
             async with self._watch(web):
-                await play(capture_streams(recording), "127.0.0.1", bmp, self._on_time)
-                await asyncio.sleep(0.5)
+                self._screen.board(f"http://127.0.0.1:{web}/", stays=self._stay)
+                streams = capture_streams(recording)
+                await play(streams, "127.0.0.1", bmp, self._on_time, self._rest)
         finally:
             await pages.close()
 
@@ -96,6 +102,23 @@ class Show:
                 await asyncio.sleep(0.05)
         raise UserError(f"`anchorwatch run` does not start; see {self._folder / 'run.log'}")
 
+    async def _rest(self) -> None:
+        """Wait for the last pages, which a busy machine sends late; the network is still there."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), LAST_PAGES_SECONDS)
+        if self._stay:
+            self._screen.say("The board stays until Ctrl-C.")
+            await self._ended()
+
+    @staticmethod
+    async def _ended() -> None:
+        """Wait for SIGINT or SIGTERM."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await stop.wait()
+
     async def _on_time(self, seconds: float) -> None:
         """Tell the steps of the story that have come by now."""
         while self._steps and self._steps[0].at <= seconds + 0.05:
@@ -111,33 +134,46 @@ class Show:
     async def _page(self, request: Request) -> Response:
         """A page has come in, over HTTP as to any receiver."""
         incident: dict[str, Any] = await request.json()
-        cause = incident["evidence"][0]["received"] if incident["evidence"] else incident["time"]
         opened = parse_rfc3339(incident["time"])
+        if incident["state"] == "resolved":
+            self._open.discard(incident["id"])
+        else:
+            self._open.add(incident["id"])
+        (self._quiet.clear if self._open else self._quiet.set)()
         self._paged_for_web = self._paged_for_web or incident["details"].get("service") == "web"
         if incident["details"].get("kill_switch") and incident["state"] == "open":
-            self.kill_switch_at = parse_rfc3339(cause)
+            self.kill_switch = incident["id"]
         self._screen.page(incident, (time.time_ns() - opened) / 1e6)
         return Response(status_code=204)
 
 
-def commands(folder: Path, program: str, kill_switch_at: int | None) -> list[tuple[str, str]]:
+def commands(folder: Path, program: str, kill_switch: str | None) -> list[tuple[str, str]]:
     """What to try next, and what it answers."""
-    at = rfc3339(kill_switch_at + 1_000_000_000) if kill_switch_at else "-10s"
-    store = folder / "anchorwatch-data" / "store"
-    return [
+    at = kill_switch or "-10s"
+    intent = folder / "intent.yaml"
+    store = f"--store {folder / 'anchorwatch-data' / 'store'}"
+    asked = [
         (
-            f"{program} history 192.0.2.60/32 --store {store}",
+            f"{program} history 192.0.2.60/32 --intent {intent} {store}",
             "who advertised beast's address, and when",
         ),
         (
-            f"{program} flowspec --at {at} --store {store}",
+            f"{program} cutover report beast-cutover --output {folder} --intent {intent} {store}",
+            "how the faulty cutover went, with its proof, as a page that prints",
+        ),
+        (
+            f"{program} flowspec --at {at} {store}",
             "the Flowspec rules that were in force with the kill switch",
         ),
         (
-            f"{program} replay {folder / 'story.pcap.gz'} --intent {folder / 'intent.yaml'}",
+            f"{program} replay {folder / 'story.pcap.gz'} --intent {intent}",
             "would the recording, made outside these windows, have paged?",
         ),
     ]
+    if kill_switch is not None:
+        bundle = f"{program} incident {kill_switch} --output {folder / 'kill-switch'} {store}"
+        asked.insert(3, (bundle, "the kill switch as a folder: a page to read, events, octets"))
+    return asked
 
 
 def _free_port() -> int:

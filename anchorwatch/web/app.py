@@ -1,12 +1,11 @@
-"""`/metrics` and `/healthz`, on loopback unless a token is asked for."""
+"""The web application and its server, on loopback unless a token is asked for."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -14,15 +13,18 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from anchorwatch.errors import UserError
+from anchorwatch.web.access import Access
 
 BACKLOG = 128
+SERVES = {"web": "the web pages", "store": "the store"}
 GRACE = 2
 """Seconds for answers that are under way when the server stops."""
 
@@ -39,9 +41,16 @@ class Health:
 
 
 def create_app(
-    collector: Collector, health: Callable[[], Health], token: str | None = None
+    collector: Collector,
+    health: Callable[[], Health],
+    token: str | None = None,
+    *,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The web application; with `token`, every request needs it as a bearer token."""
+    """The web application; with `token`, every request needs it: see `Access`.
+
+    `more` is served too.
+    """
     registry = CollectorRegistry()
     registry.register(collector)
 
@@ -58,21 +67,24 @@ def create_app(
         }
         return JSONResponse(body, status_code=503 if now.problems else 200)
 
-    async def authorise(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        # Headers are read as Latin-1, so this gives the octets that came (a token may be UTF-8).
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if token is not None and not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            return PlainTextResponse(
-                "a bearer token is needed\n", 401, headers={"WWW-Authenticate": "Bearer"}
-            )
-        return await call_next(request)
-
     return Starlette(
-        routes=[Route("/metrics", metrics), Route("/healthz", healthz)],
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=authorise)],
+        routes=[
+            Route("/metrics", metrics),
+            Route("/healthz", healthz),
+            *more,
+        ],
+        middleware=[Middleware(Access, token=token)],
+        exception_handlers={HTTPException: _refused},
     )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What nothing serves: the API says so as it says everything."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is called for nothing else
+    if request.url.path.startswith("/api/"):
+        body = {"error": f"{request.url.path}: {error.detail}"}
+        return JSONResponse(body, error.status_code, error.headers)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 
 
 class _Server(uvicorn.Server):
@@ -87,14 +99,27 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves an application from inside a running event loop."""
 
-    def __init__(self, app: Starlette, host: str, port: int, *, has_token: bool) -> None:
-        """Bind to the address; UserError where it cannot be had, or needs a token."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        has_token: bool,
+        section: str = "web",
+    ) -> None:
+        """Bind to the address; UserError where it cannot be had, or needs a token.
+
+        `section` is the one of the settings that has the address.
+        """
         if not ip_address(host).is_loopback and not has_token:
             raise UserError(
-                f"web.listen {host} is not loopback: set web.token_file, or listen on 127.0.0.1"
+                f"{section}.listen {host} is not loopback: "
+                f"set {section}.token_file, or listen on 127.0.0.1"
             )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol named, asyncio turns Nagle's algorithm off: a response is two writes.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
@@ -103,7 +128,7 @@ class WebServer:
         except OSError as error:
             self._socket.close()
             raise UserError(
-                f"cannot serve the web pages on {host} port {port}: {error.strerror}"
+                f"cannot serve {SERVES[section]} on {host} port {port}: {error.strerror}"
             ) from error
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -118,7 +143,7 @@ class WebServer:
 
     def start(self) -> None:
         """Serve from now on."""
-        self._task = asyncio.create_task(self._server.serve([self._socket]), name="web")
+        self._task = asyncio.create_task(self._server.serve([self._socket]), name="web server")
 
     async def close(self) -> None:
         """Stop serving."""

@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks import common, sessions
 from collector.native import Block
 from collector.store.embedded import EmbeddedStore
-from collector.store.writer import MAX_BLOCK_ROWS, Writer
+from collector.store.segment import MAX_BLOCK_ROWS
+from collector.store.writer import Writer
 
 Ready = list[tuple[Path, tuple[str, ...]]]
 """Files of blocks, with the columns of each."""
@@ -26,9 +27,10 @@ WAIT = 0.001
 
 
 class Files:
-    """A sink that puts blocks of the same columns into the same file, as many as may be."""
+    """A sink that puts blocks of the same columns into the same file, up to `most` rows."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = MAX_BLOCK_ROWS) -> None:
+        self._most = most
         self.made: Ready = []
         self.rows = 0
         self._folder = folder
@@ -37,7 +39,7 @@ class Files:
     def __call__(self, block: Block) -> None:
         """Write one block."""
         rows = self._open[block.columns] + block.rows
-        if rows == block.rows or rows > MAX_BLOCK_ROWS:
+        if rows == block.rows or rows > self._most:
             rows = block.rows
             self.made.append((self._folder / f"{len(self.made)}.native", block.columns))
         self._open[block.columns] = rows
@@ -62,7 +64,7 @@ def insert_ready(ready: Files, folder: Path) -> float:
 
 def store_stream(data: bytes, times: int, folder: Path) -> float:
     """Seconds to decode in this thread while the writer inserts in its own."""
-    writer = Writer(folder)
+    writer = Writer.embedded(folder)
     rows = routes = 0
 
     def sink(block: Block) -> None:

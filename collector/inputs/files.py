@@ -11,14 +11,14 @@ from typing import BinaryIO
 from collector.event import Event
 from collector.inputs.capture import Flow
 from collector.inputs.raw import read_bgp, read_bmp, read_hex_lines, read_mrt
-from collector.inputs.recording import FileError, Progress, Summary, opened
+from collector.inputs.recording import FileError, Pause, Progress, Summary, opened
 from collector.inputs.sessions import looks_like_bmp, read_capture, segments
 from collector.inputs.wide import Sink
 from collector.wire import bmp
 from collector.wire.bgp import MARKER
 from collector.wire.mrt import looks_like_mrt
 
-__all__ = ["FileError", "Progress", "Stream", "Summary", "capture_streams", "read_events"]
+__all__ = ["FileError", "Pause", "Progress", "Stream", "Summary", "capture_streams", "read_events"]
 
 PCAP_MAGIC = {
     *(b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1"),
@@ -27,7 +27,7 @@ PCAP_MAGIC = {
 HEAD = 16
 """Octets that tell what a file is."""
 
-Reader = Callable[[Path | str, BinaryIO, Summary, Sink | None], Iterator[Event]]
+Reader = Callable[[Path | str, BinaryIO, Summary, Sink | None, Pause | None], Iterator[Event]]
 
 
 @dataclass(slots=True)
@@ -45,12 +45,13 @@ def read_events(
     summary: Summary | None = None,
     progress: Progress | None = None,
     sink: Sink | None = None,
+    pause: Pause | None = None,
 ) -> Iterator[Event]:
     """The events of a recording in the order in which they were received.
 
     `-` reads lines of hex from standard input, one message a line. With a `sink`, and where the
-    native decoder runs, routes go to it in blocks and are no events. Raises FileError: where a file
-    breaks off, after all the events that could be read.
+    native decoder runs, routes go to it in blocks and are no events; `pause` is told how far a file
+    is read. Raises FileError: where a file breaks off, after all the events that could be read.
     """
     summary = summary or Summary()
     if str(path) == "-":
@@ -65,7 +66,7 @@ def read_events(
                 raise FileError(path, "is empty")
             cause = f"is neither BMP, BGP, MRT nor a capture file: it begins with {head[:4].hex()}"
             raise FileError(path, cause)
-        yield from read(path, file, summary, sink)
+        yield from read(path, file, summary, sink, pause)
 
 
 def _reader(head: bytes) -> Reader | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from collector.event import Event
-from collector.inputs.recording import CHUNK, FileError, Summary
+from collector.inputs.recording import FileError, Pause, Plain, Summary, chunks
 from collector.inputs.wide import Sink, WideSession
 from collector.inputs.wide_mrt import WideMrt
 from collector.native import library
@@ -27,13 +27,20 @@ TIME = slice(40, 48)
 
 
 def read_mrt(
-    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+    path: Path | str,
+    file: BinaryIO,
+    summary: Summary,
+    sink: Sink | None = None,
+    pause: Pause | None = None,
 ) -> Iterator[Event]:
     """A file of MRT records; damage is told after all that could be read."""
     reader = WideMrt(sink) if sink and library() else MrtReader()
+    decoding = reader if isinstance(reader, WideMrt) else Plain()
     try:
-        while not reader.broken and (chunk := file.read(CHUNK)):
+        for chunk in chunks(file, decoding, pause):
             yield from reader.feed(chunk)
+            if reader.broken:
+                break
     finally:
         # What was read counts, also where the packing around it is damaged.
         summary.add(reader.messages, reader.errors)
@@ -48,12 +55,16 @@ def read_mrt(
 
 
 def read_bgp(
-    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+    path: Path | str,
+    file: BinaryIO,
+    summary: Summary,
+    sink: Sink | None = None,
+    pause: Pause | None = None,
 ) -> Iterator[Event]:
     """One side's BGP messages, nothing before, between or after them; times are not known."""
     del sink  # nobody has tables of this kind
     session = BgpSession("", "")
-    while chunk := file.read(CHUNK):
+    for chunk in chunks(file, Plain(), pause):
         yield from session.feed(0, chunk, 0)
     yield from session.close(0, "end of the recording")
     summary.add(session.messages, session.errors)
@@ -64,13 +75,18 @@ def read_bgp(
 
 
 def read_bmp(
-    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+    path: Path | str,
+    file: BinaryIO,
+    summary: Summary,
+    sink: Sink | None = None,
+    pause: Pause | None = None,
 ) -> Iterator[Event]:
     """A raw BMP stream: the routers' own times, never running back, stand in for receive times."""
     session = WideSession("unknown", sink) if sink else BmpSession("unknown")
+    decoding = session if isinstance(session, WideSession) else Plain()
     now = 0
     held: list[bytes] = []
-    for message in _frames(file):
+    for message in _frames(chunks(file, decoding, pause)):
         now = max(now, _router_time(message))
         held.append(message)
         if not now:
@@ -82,17 +98,17 @@ def read_bmp(
         yield from session.feed(each, now)
     broken = session.broken
     yield from session.close(now, broken or "end of the recording")
-    summary.add(session.messages, session.errors)
+    summary.add(session.messages, session.errors, session.sender.quirks)
     if broken is not None:
         raise FileError(path, f"cannot be read to its end: {broken}")
     if summary.errors["truncated"]:
         raise FileError(path, "is cut short: it ends inside a BMP message")
 
 
-def _frames(file: BinaryIO) -> Iterator[bytes]:
+def _frames(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Single messages as long as they can be told apart, then what is left."""
     buffer = b""
-    while chunk := file.read(CHUNK):
+    for chunk in parts:
         buffer += chunk
         start = 0
         while len(buffer) - start >= bmp.HEADER:

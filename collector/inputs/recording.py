@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 CHUNK = 65_536
 
@@ -23,6 +23,13 @@ class FileError(Exception):
 
     def __init__(self, path: Path | str, cause: str) -> None:
         super().__init__(f"{path}: {cause}")
+        self.cause = cause
+        """What is the matter with it, without which file it is."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the file could not be had, whatever is in it: another time it may be read."""
+        return isinstance(self.__cause__, OSError) and self.__cause__.errno is not None
 
 
 @dataclass(slots=True)
@@ -32,13 +39,58 @@ class Summary:
     messages: Counter[str] = field(default_factory=Counter)
     """BMP and BGP messages and MRT records by type."""
     errors: Counter[str] = field(default_factory=Counter)
+    quirks: Counter[str] = field(default_factory=Counter)
+    """What senders did that the RFCs do not say, by name."""
     skipped: int = 0
     """Directions of TCP connections that carry neither BMP nor BGP."""
 
-    def add(self, messages: Counter[str], errors: Counter[str]) -> None:
+    def add(
+        self, messages: Counter[str], errors: Counter[str], quirks: Counter[str] | None = None
+    ) -> None:
         """Count what one session of the file held."""
         self.messages += messages
         self.errors += errors
+        self.quirks += quirks or Counter()
+
+
+class Decoding(Protocol):
+    """What decodes a recording, to whoever takes it in pieces."""
+
+    def flush(self) -> None:
+        """Hand out the blocks of all that was read."""
+
+    def narrow(self, on: bool) -> None:
+        """From here on, whether all routes come as events, none in blocks."""
+
+
+class Plain:
+    """Decoding that makes events of everything."""
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def narrow(self, on: bool) -> None:
+        """It is ever so."""
+
+
+Pause = Callable[[int, Decoding], None]
+"""Told how many octets of a recording, unpacked, have been read and decoded.
+
+It is told at the same octets whichever decoder reads them, and before the first.
+"""
+
+
+def chunks(file: BinaryIO, decoding: Decoding, pause: Pause | None) -> Iterator[bytes]:
+    """What a file holds; whoever asks for more has decoded what came before."""
+    octets = 0
+    while True:
+        if pause is not None:
+            pause(octets, decoding)
+        chunk = file.read(CHUNK)
+        if not chunk:
+            return
+        yield chunk
+        octets += len(chunk)
 
 
 @contextmanager

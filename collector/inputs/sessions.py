@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from collector.event import Event
 from collector.inputs.capture import CutShortError, Flow, Segment, read_segments
-from collector.inputs.recording import FileError, Summary
+from collector.inputs.recording import FileError, Pause, Summary
 from collector.inputs.wide import Sink, WideSession
 from collector.wire import bmp
 from collector.wire.bgp import MARKER
@@ -43,17 +43,25 @@ def segments(path: Path | str, file: BinaryIO) -> Iterator[Segment]:
 
 
 def read_capture(
-    path: Path | str, file: BinaryIO, summary: Summary, sink: Sink | None = None
+    path: Path | str,
+    file: BinaryIO,
+    summary: Summary,
+    sink: Sink | None = None,
+    pause: Pause | None = None,
 ) -> Iterator[Event]:
     """The events of all sessions of a capture, in the order of its packets."""
     sessions = _Sessions(summary, sink)
     failure: FileError | None = None
     now = 0
+    if pause is not None:
+        pause(0, sessions)
     try:
         for segment in segments(path, file):
             now = max(now, segment.time)
             yield from sessions.tick(now)
             yield from sessions.take(segment, now)
+            if pause is not None:
+                pause(file.tell(), sessions)
     except FileError as error:
         failure = error
     yield from sessions.close(now)
@@ -84,9 +92,25 @@ class _Sessions:
         self._bgp: dict[Flow, _Conversation] = {}
         """Each conversation stands here under both of its directions."""
         self._others: set[Flow] = set()
+        self._narrow = False
+
+    def flush(self) -> None:
+        for session in self._bmp.values():
+            if isinstance(session, WideSession):
+                session.flush()
+
+    def narrow(self, on: bool) -> None:
+        self._narrow = on
+        for session in self._bmp.values():
+            if isinstance(session, WideSession):
+                session.narrow(on)
 
     def _session(self, flow: Flow) -> BmpSession:
-        return WideSession(flow[0], self._sink) if self._sink else BmpSession(flow[0])
+        if self._sink is None:
+            return BmpSession(flow[0])
+        session = WideSession(flow[0], self._sink)
+        session.narrow(self._narrow)
+        return session
 
     def tick(self, now: int) -> Iterator[Event]:
         for session in self._bmp.values():
@@ -104,7 +128,7 @@ class _Sessions:
     def close(self, now: int) -> Iterator[Event]:
         for session in self._bmp.values():
             yield from session.close(now, "end of the recording")
-            self._summary.add(session.messages, session.errors)
+            self._summary.add(session.messages, session.errors, session.sender.quirks)
         for flow, conversation in self._bgp.items():
             if flow == conversation.first:
                 session_of = conversation.session
@@ -135,7 +159,7 @@ class _Sessions:
             # What follows cannot be framed for sure; the capture, not the router, is to blame.
             self._summary.errors["capture-gap"] += 1
             yield from session.close(now, f"the capture lacks {segment.lost} octets")
-            self._summary.add(session.messages, session.errors)
+            self._summary.add(session.messages, session.errors, session.sender.quirks)
             del self._bmp[flow]
             if not looks_like_bmp(segment.data):
                 self._others.add(flow)
@@ -144,7 +168,7 @@ class _Sessions:
         yield from session.feed(segment.data, now)
         if segment.closed:
             yield from session.close(now, "router closed the connection")
-            self._summary.add(session.messages, session.errors)
+            self._summary.add(session.messages, session.errors, session.sender.quirks)
             del self._bmp[flow]
 
     @staticmethod

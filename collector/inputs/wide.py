@@ -21,6 +21,7 @@ from collector.native import (
     address_of,
     library,
 )
+from collector.quirks.huawei import TRAILING
 from collector.wire import bmp
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.destinations import ADD_PATH_ODD
@@ -33,6 +34,8 @@ MAX_ROWS = 16_384
 MAX_OCTETS = 32 << 20
 ROOM = 1 << 17
 """Octets of the memory that is read from, at first: more than a server reads at once."""
+EVERYTHING = ("::/0",)
+"""Watched, it takes all routes from the native decoder; IPv4 is mapped into it."""
 PATIENCE = 500_000_000
 """How long a route may wait for others of its block, ns."""
 
@@ -63,6 +66,8 @@ class WideSession(BmpSession):
         self.counted: Counter[str] = Counter()
         """Routes in blocks by kind of event, since somebody last cleared it."""
         self._sink = sink
+        self._watched = tuple(watched)
+        self._narrow = False
         self._room = bytearray(ROOM)
         self._waiting = 0
         """Octets of a message that is not whole yet, at the front of the room."""
@@ -71,7 +76,7 @@ class WideSession(BmpSession):
         self._core: Core | None = None
         if library() is not None:
             self._core = Core(max_rows=limits[0], max_octets=limits[1])
-            self._core.watch(watched)
+            self._core.watch(self._watched)
 
     def feed(self, data: bytes | memoryview, now: int) -> list[Event]:
         """Take in octets that were read at `now` (ns); the events that somebody must see."""
@@ -79,6 +84,7 @@ class WideSession(BmpSession):
         if core is None:
             return super().feed(bytes(data), now)
         events = self.tick(now)
+        self._last_fed = now
         if self.broken is not None:
             return events
         length, at = self._append(data), 0
@@ -118,11 +124,11 @@ class WideSession(BmpSession):
 
     def tick(self, now: int) -> list[Event]:
         """The end-of-RIBs that `now` (ns) makes due, each as of its own moment."""
-        if self._core is not None and (self._due is None or self._due <= now):
+        if self._core is not None and ((due := self._tables.next_due()) is None or due <= now):
             self._note_dumps(self._core)
         events = super().tick(now)
         if events and self._core is not None:
-            for key in [key for key, peer in self._peers.items() if peer.complete]:
+            for key in [key for key, peer in self._tables.peers.items() if peer.complete]:
                 self._forget(self._core, key)
         if now - self.last_flush >= PATIENCE:
             self.last_flush = now
@@ -142,6 +148,17 @@ class WideSession(BmpSession):
         if self._core is not None and self._core.pending:
             self._sink(self._core.take())
 
+    def watch(self, watched: Iterable[str]) -> None:
+        """From here on, routes of these prefixes become events."""
+        self._watched = tuple(watched)
+        self.narrow(self._narrow)
+
+    def narrow(self, on: bool) -> None:
+        """From here on, whether all routes become events; what waits is not flushed."""
+        self._narrow = on
+        if self._core is not None:
+            self._core.watch(EVERYTHING if on else self._watched)
+
     # The native decoder's copy of what is known about the peers
 
     def _declined(self, core: Core, raw: bytes, now: int) -> list[Event]:
@@ -158,14 +175,14 @@ class WideSession(BmpSession):
                 return events
             if kind != bmp.ROUTE_MONITORING or _ends_table(events):
                 self._forget(core, header.key)
-            elif header.key in self._peers:
+            elif header.key in self._tables.peers:
                 self._tell(core, raw[bmp.HEADER : bmp.HEADER + KEY], header)
         return events
 
     def _tell(self, core: Core, octets: bytes, header: bmp.PeerHeader) -> None:
         if octets in self._keys[header.key]:
             return
-        peer = self._peers[header.key]
+        peer = self._tables.peers[header.key]
         context = peer.context(header)
         add_path = _bits(numbers in context.add_path for numbers in FAMILY_NUMBERS)
         dumping = _bits(peer.is_dump(header.view, family) for family in FAMILIES)
@@ -183,7 +200,7 @@ class WideSession(BmpSession):
         self._keys[header.key].add(octets)
 
     def _forget(self, core: Core, key: tuple[str, str | None, str | None]) -> None:
-        peer = self._peers.get(key)
+        peer = self._tables.peers.get(key)
         for octets in self._keys.pop(key, ()):
             if peer is not None:
                 self._note_dump(core, peer, octets)
@@ -191,7 +208,7 @@ class WideSession(BmpSession):
 
     def _note_dumps(self, core: Core) -> None:
         for key, headers in self._keys.items():
-            peer = self._peers.get(key)
+            peer = self._tables.peers.get(key)
             if peer is not None and not peer.complete:
                 for octets in headers:
                     self._note_dump(core, peer, octets)
@@ -199,8 +216,7 @@ class WideSession(BmpSession):
     def _note_dump(self, core: Core, peer: Peer, octets: bytes) -> None:
         last = core.last_dumped(octets)
         if last > peer.last_dumped:
-            peer.last_dumped = last
-            self._due = None
+            self._tables.dumped(peer, last)
 
     def _count(self, core: Core) -> None:
         counts = core.counts()
@@ -208,9 +224,10 @@ class WideSession(BmpSession):
             self.messages["route-monitoring"] += counts["messages"]
             self.counted[Kind.ANNOUNCE.value] += counts["announced"]
             self.counted[Kind.WITHDRAW.value] += counts["withdrawn"]
-        for name, reason in (("trailing", "trailing-octets"), ("odd", ADD_PATH_ODD)):
+            self.sender.tally(counts["announced"], counts["withdrawn"])
+        for name, quirk in (("trailing", TRAILING), ("odd", ADD_PATH_ODD)):
             if counts[name]:
-                self.errors[reason] += counts[name]
+                self.sender.quirks[quirk] += counts[name]
 
 
 def _ends_table(events: list[Event]) -> bool:

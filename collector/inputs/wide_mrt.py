@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from collector.event import Event, Feed
-from collector.inputs.wide import MAX_OCTETS, MAX_ROWS, Sink
+from collector.inputs.wide import EVERYTHING, MAX_OCTETS, MAX_ROWS, Sink
 from collector.native import FAMILIES, MRT, Core, Stop, Told, address_of
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.mrt import MrtReader
@@ -52,6 +52,10 @@ class WideMrt(MrtReader):
         """Hand out the routes that wait, if any."""
         if self._core.pending:
             self._sink(self._core.take())
+
+    def narrow(self, on: bool) -> None:
+        """From here on, whether all routes become events; what waits is not flushed."""
+        self._core.watch(EVERYTHING if on else ())
 
     def _next(self) -> Frame | Damage | None:
         while (ahead := self._framer.ahead()) is not None:

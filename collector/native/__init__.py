@@ -152,7 +152,7 @@ class Block:
     def __init__(self, found: ctypes.CDLL, place: int, taken: _Taken) -> None:
         """Look at a block that was taken; `release` gives it back."""
         self.day: int = taken.day
-        """Days since 1970 of all its rows: the tables are partitioned by it."""
+        """Days since 1970 of all its rows, which one insert takes together."""
         self._library = found
         self._place: int | None = place
         self.rows: int = taken.rows
@@ -161,6 +161,16 @@ class Block:
         """Names of the columns that it has; the table's defaults stand for the others."""
         self.view: memoryview = _memory(taken.octets, taken.length, READ_ONLY)
         """The octets; not to be used after `release`."""
+
+    def span(self) -> tuple[int, int]:
+        """Earliest and latest `received` of its rows, ns: that is the first column."""
+        at = 1  # the number of columns has one octet
+        while self.view[at] & 0x80:
+            at += 1
+        for _ in ("name", "type"):
+            at += 1 + self.view[at + 1]
+        times = self.view[at + 1 : at + 1 + 8 * self.rows].cast("q")
+        return min(times), max(times)
 
     def release(self) -> None:
         """Give the memory back; from any thread, and more than once if need be."""
@@ -218,7 +228,7 @@ class Core:
         self._check(self._library.aw_watch(self._core, bytes(data), len(data)))
 
     def add_peer(self, key: bytes, told: Told) -> None:
-        """Say how to read what begins with `key`: see `decoder.rs` and `mrt.rs` of the crate."""
+        """Say how to read what begins with `key`: see the crate, `native/src/decode/decoder.rs`."""
         names = b"".join(len(n).to_bytes(4) + n for n in map(str.encode, told.names))
         flags = (told.as4, told.add_path, told.dumping)
         raw = _Told(key, len(key), names, len(names), told.epoch, told.peer_as, *flags)

@@ -1,81 +1,61 @@
-"""Questions about the past: who advertised what when, and which rules were in force at a moment.
-
-Every answer says how it is known (`provenance`) and where the watch was blind.
-"""
+"""Who advertised a prefix when: its changes, and the sessions that carried them."""
 
 from __future__ import annotations
 
-import re
-from ipaddress import IPv6Address, ip_network
+import json
+from collections.abc import Iterable
+from ipaddress import ip_network
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
-from collector.event import parse_rfc3339
-from collector.store.embedded import EmbeddedStore
+from collector.store.backend import Reader
+from collector.store.life import ROUTE_CONTENT, ROUTE_KEY, Lives
+from collector.store.moments import FOREVER
+from collector.store.prefixes import COVERED, EXACT, IS_PREFIX, asked, text_of
+from collector.store.rows import as_told
+from collector.store.timeline import PlaceOf, Timeline, draw_up, end_of, seen_as
 
-_RELATIVE = re.compile(r"-(\d+)(ms|s|m|h|d)")
-_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
-
-
-def parse_moment(text: str, now: int) -> int:
-    """`now`, `-10m` (before `now`) or RFC 3339 text as ns; ValueError where it is none of them."""
-    if text == "now":
-        return now
-    relative = _RELATIVE.fullmatch(text)
-    if relative:
-        return now - int(relative[1]) * _UNITS[relative[2]]
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise ValueError(
-            f"{text!r} is no moment: give RFC 3339 such as 2026-12-01T22:00:00Z, or -10m, or now"
-        ) from error
-
-
-def prefix_range(prefix: str) -> tuple[str, int, str]:
-    """A prefix (or an address) as first IPv6 address, length there, and last address.
-
-    Raises ValueError.
-    """
-    network = ip_network(prefix, strict=False)
-    first, last = int(network.network_address), int(network.broadcast_address)
-    length = network.prefixlen
-    if network.version == 4:
-        mapped = 0xFFFF << 32
-        first, last, length = first | mapped, last | mapped, length + 96
-    return str(IPv6Address(first)), length, str(IPv6Address(last))
-
-
-_HISTORY = """
-SELECT * FROM (
-SELECT received, router, peer, view, kind, provenance, prefix, rd, next_hop,
-       as_path_text AS as_path, med,
-       local_pref, communities, originator_id, reason, warnings, time, sequence, path_id, family
+# Naming the families that have prefixes of an IP version lets the index find the prefix.
+FAMILIES = {
+    4: "'ipv4-unicast', 'ipv4-labelled-unicast', 'l3vpn-ipv4-unicast', 'l2vpn-evpn'",
+    6: "'ipv6-unicast', 'ipv6-labelled-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn'",
+}
+_ROUTERS = "router IN (SELECT arrayJoin(JSONExtract({routers:String}, 'Array(String)')))"
+_PEERS = "peer IN (SELECT arrayJoin(JSONExtract({peers:String}, 'Array(String)')))"
+# Lists are JSON, for which every back end has parameters.
+_BETWEEN = """received >= fromUnixTimestamp64Nano({since:Int64})
+  AND received <= fromUnixTimestamp64Nano({until:Int64})"""
+_ROUTES = f"""
+SELECT received, router, feed, peer, view, kind, provenance, {{prefix}} AS prefix, rd, next_hop,
+       as_path_text, origin_as, med, local_pref, communities_text, originator_id, reason,
+       warnings, time, sequence, path_id, family{{more}}
 FROM routes
-WHERE {where} AND received >= fromUnixTimestamp64Nano({{since:Int64}})
-              AND received <= fromUnixTimestamp64Nano({{until:Int64}})
-UNION ALL
-SELECT received, router, peer, view, kind, provenance, '', '', '', '', NULL,
-       NULL, [], '', reason, warnings, time, sequence, NULL, family
+WHERE {{where}} AND {_BETWEEN}
+"""  # noqa: S608 - our own names
+_SESSIONS = f"""
+SELECT received, router, feed, peer, view, kind, provenance, '' AS prefix, '' AS rd, '' AS next_hop,
+       '' AS as_path, '' AS originator_id, reason, warnings, time, sequence, family{{more}}
 FROM sessions
-WHERE kind IN ('feed-up', 'feed-down', 'peer-up', 'peer-down')
-  AND received >= fromUnixTimestamp64Nano({{since:Int64}})
-  AND received <= fromUnixTimestamp64Nano({{until:Int64}})
-  AND (router, if(kind IN ('feed-up', 'feed-down'), '', peer)) IN (
-      SELECT router, arrayJoin([peer, '']) FROM routes WHERE {where})
-) ORDER BY received, sequence
+WHERE {_ROUTERS} AND {_PEERS} AND kind IN ({{kinds}}) AND {_BETWEEN}
+"""  # noqa: S608 - our own names
+_UPS_AND_DOWNS = "'feed-up', 'feed-down', 'peer-up', 'peer-down'"
+# What steps through them needs beyond what people read.
+_STEPS = """, peer_rd, router_address, peer_as, table_name,
+       toInt64(toUnixTimestamp64Nano(received)) AS at,
+       toInt64(toUnixTimestamp64Nano(epoch)) AS epoch_at"""
+_ROUTE_STEPS = f"""{_STEPS}, false AS session, origin, labels, ext_communities_text,
+       large_communities_text, cluster_list_text, address, length, nlri,
+       if(nlri = '', {{prefix}}, nlri) AS subject"""
+_SESSION_STEPS = f"{_STEPS}, true AS session"
+_CARRIERS = """
+SELECT DISTINCT router, peer FROM routes
+WHERE {where} AND received <= fromUnixTimestamp64Nano({until:Int64})
 """
-_EXACT = "address = {first:String}::IPv6 AND length = {length:UInt8}"
-_COVERED = (
-    "address BETWEEN {first:String}::IPv6 AND {last:String}::IPv6 AND length >= {length:UInt8}"
-)
-FOREVER = 2**62
 
 
 def history_rows(
-    store: EmbeddedStore,
+    store: Reader,
     prefix: str,
     *,
     since: int = 0,
@@ -86,78 +66,92 @@ def history_rows(
 
     With `covered`, more-specifics too. Raises ValueError for what is no prefix.
     """
-    first, length, last = prefix_range(prefix)
-    where = _COVERED if covered else _EXACT
-    parameters = {"first": first, "length": length, "last": last, "since": since, "until": until}
-    return store.query(_HISTORY.format(where=where), parameters)
+    where, parameters = _of_prefix(prefix, since, until, covered=covered)
+    routes = _routes(store, "", where, parameters, covered=covered)
+    # A session that ended may have carried a route that nobody spoke of since.
+    carriers = store.query(_filled(_CARRIERS, where=where), parameters) if since else routes
+    sql = _filled(_SESSIONS, more="", kinds=_UPS_AND_DOWNS)
+    return _in_order(routes, _of_carriers(store, sql, carriers, parameters))
 
 
-def history(store: EmbeddedStore, prefix: str, **between: Any) -> pd.DataFrame:
-    """`history_rows` as a DataFrame."""
-    frame: pd.DataFrame = history_rows(store, prefix, **between).to_pandas()
-    return frame
+def _of_prefix(prefix: str, since: int, until: int, *, covered: bool) -> tuple[str, dict[str, Any]]:
+    """The condition that a row is of the prefix, and the parameters of the question."""
+    families = FAMILIES[ip_network(prefix, strict=False).version]
+    parameters = {**asked(prefix), "since": since, "until": until}
+    where = f"family IN ({families}) AND {COVERED if covered else EXACT} AND {IS_PREFIX}"
+    return where, {**parameters, "text": text_of(prefix)}
 
 
-_RULES = """
-WITH fromUnixTimestamp64Nano({at:Int64}) AS moment,
-latest AS (
-    SELECT router, peer, peer_rd, view, table_name, family, rd, rule, path_id,
-           splitByString('-p', view)[1] AS direction,
-           argMax(kind, (received, sequence)) AS last_kind,
-           argMax(actions, (received, sequence)) AS actions,
-           argMax(precedence, (received, sequence)) AS precedence,
-           argMax(next_hop, (received, sequence)) AS next_hop,
-           argMax(provenance, (received, sequence)) AS provenance,
-           argMax(warnings, (received, sequence)) AS warnings,
-           max(received) AS changed,
-           minIf(received, kind = 'announce') AS first_seen
-    FROM flowspec WHERE received <= moment
-    GROUP BY router, peer, peer_rd, view, table_name, family, rd, rule, path_id
-),
-peers AS (
-    SELECT router, peer, peer_rd, splitByString('-p', view)[1] AS direction,
-           maxIf(received, kind = 'peer-down') AS down,
-           maxIf(received, kind = 'peer-up') AS up,
-           maxIf(received, kind = 'end-of-rib' AND provenance = 'synthetic') AS swept
-    FROM sessions
-    WHERE received <= moment AND view != ''
-    GROUP BY router, peer, peer_rd, direction
-),
-feeds AS (
-    SELECT router,
-           maxIf(received, kind = 'feed-down') AS feed_down,
-           maxIf(received, kind = 'feed-up') AS feed_up,
-           maxIf(received, kind = 'end-of-rib' AND view = '') AS complete
-    FROM sessions WHERE received <= moment GROUP BY router
-)
-SELECT router, peer, view, family, rd, rule, precedence, actions, next_hop, provenance,
-       first_seen, changed,
-       multiIf(feed_down >= feed_up AND feed_down > changed, feed_down,
-               greatest(feed_up, up) > changed, greatest(feed_up, up),
-               NULL) AS blind_since,
-       warnings
-FROM latest
-LEFT JOIN peers USING (router, peer, peer_rd, direction)
-LEFT JOIN feeds USING (router)
-WHERE last_kind = 'announce'
-  AND NOT (down > changed)
-  AND NOT (greatest(feed_up, up) > changed AND greatest(complete, swept) >= greatest(feed_up, up)
-           AND feed_up > feed_down)
-ORDER BY router, view, peer, family, rd, precedence, rule
-"""
+def _routes(
+    store: Reader, more: str, where: str, parameters: dict[str, Any], *, covered: bool
+) -> pa.Table:
+    # What is known need not be asked for: to plan a column takes as long as to read it.
+    text = "prefix" if covered else "{text:String}"
+    return as_told(store.query(_filled(_ROUTES, where=where, more=more, prefix=text), parameters))
 
 
-def flowspec_rows(store: EmbeddedStore, at: int) -> pa.Table:
-    """The Flowspec rules that each router held at a time (ns), in every view, as it applies them.
+def _in_order(rows: pa.Table, sessions: pa.Table) -> pa.Table:
+    both = pa.concat_tables([rows, sessions], promote_options="permissive")
+    return both.sort_by([("received", "ascending"), ("sequence", "ascending")])
 
-    `blind_since` is set where nobody could see at that time whether the rule was still there: our
-    session was down, or the router had not shown its table again. A peer that went down took its
-    rules with it; a rule that a new, complete table does not have is gone.
+
+def with_sessions(store: Reader, rows: pa.Table, until: int) -> list[dict[str, Any]]:
+    """Rows of routes or rules, and what the sessions did that carried them, in order.
+
+    Both are of all time up to `until` (ns), and have what `Lives` needs.
     """
-    return store.query(_RULES, {"at": at})
+    kinds = f"{_UPS_AND_DOWNS}, 'end-of-rib'"
+    sql = _filled(_SESSIONS, more=_SESSION_STEPS, kinds=kinds)
+    sessions = _of_carriers(store, sql, rows, {"since": 0, "until": until})
+    return list(_in_order(rows, sessions).to_pylist())
 
 
-def flowspec_at(store: EmbeddedStore, at: int) -> pd.DataFrame:
-    """`flowspec_rows` as a DataFrame."""
-    frame: pd.DataFrame = flowspec_rows(store, at).to_pandas()
-    return frame
+def _of_carriers(
+    store: Reader, sql: str, carriers: pa.Table, parameters: dict[str, Any]
+) -> pa.Table:
+    """What sessions of these rows (router, peer) did, and the feeds of their routers."""
+    names = carriers.select(["router", "peer"]).to_pylist()
+    pairs = {(row["router"], row["peer"]) for row in names}
+    pairs |= {(router, "") for router, _ in pairs}
+    lists = {
+        "routers": _json({router for router, _ in pairs}),
+        "peers": _json({peer for _, peer in pairs}),
+    }
+    rows = store.query(sql, {**parameters, **lists})
+    found = zip(rows["router"].to_pylist(), rows["peer"].to_pylist(), strict=True)
+    return rows.filter(pa.array([pair in pairs for pair in found], pa.bool_()))
+
+
+def _filled(sql: str, **parts: str) -> str:
+    """A question with parts of SQL in their `{places}`; parameters are `{name:Type}`."""
+    for name, part in parts.items():
+        sql = sql.replace(f"{{{name}}}", part)
+    return sql
+
+
+def _json(texts: Iterable[str]) -> str:
+    return json.dumps(sorted(texts))
+
+
+def timeline_of(  # noqa: PLR0913 - each is a part of the question
+    store: Reader,
+    prefix: str,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    now: int,
+    covered: bool = False,
+    place_of: PlaceOf = seen_as,
+) -> Timeline:
+    """Who advertised a prefix when, as spans between two times (ns).
+
+    Without `since` it begins with the first row that the store has. Without `until` it ends `now`
+    where a router that showed the prefix is still connected, else with the last row. Raises
+    ValueError for what is no prefix.
+    """
+    last = FOREVER if until is None else until
+    where, parameters = _of_prefix(prefix, 0, last, covered=covered)
+    routes = _routes(store, _ROUTE_STEPS, where, parameters, covered=covered)
+    rows = with_sessions(store, routes, last)
+    lives = Lives(ROUTE_KEY, ROUTE_CONTENT)
+    return draw_up(prefix, rows, lives, place_of, (since, end_of(rows, until, now)))

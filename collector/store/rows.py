@@ -8,9 +8,13 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.event import FLOWSPEC_FAMILIES, Event, Kind, parse_rfc3339
+from collector.store.prefixes import MAPPED, V4, prefix_text
 
+DAY = 86_400_000_000_000
+"""Nanoseconds. The rows of one insert are of one day, and so of one partition."""
 NS = pa.timestamp("ns", "UTC")
 TEXT = pa.string()
 TEXTS = pa.list_(pa.string())
@@ -18,8 +22,6 @@ NUMBER = pa.uint32()
 
 NO_PATH = "attribute-missing: as path"
 """The warning of a route that has no AS path; without it, an empty path was carried, and empty."""
-MAPPED = "::ffff:"
-"""Before an IPv4 address where an IPv6 one is stored (RFC 4291 section 2.5.5.2)."""
 
 _SESSION: dict[str, pa.DataType] = {
     "received": NS,
@@ -47,6 +49,8 @@ _PATH: dict[str, pa.DataType] = {
 }
 LISTS = ("communities", "ext_communities", "large_communities", "cluster_list")
 """Lists of an event that are one text in table `routes`."""
+AS_STORED = {"as_path": "as_path_text", **{name: f"{name}_text" for name in LISTS}}
+"""The columns of `routes` that hold what has another name in answers: see `as_told`."""
 SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "routes": {
         **_SESSION,
@@ -64,7 +68,10 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         **dict.fromkeys(LISTS, TEXTS),
         **dict.fromkeys(("as_path", "rule", "precedence", "components", "actions", "raw"), TEXT),
     },
-    "sessions": {**_SESSION, **dict.fromkeys(("information", "statistics", "raw"), TEXT)},
+    "sessions": {**_SESSION, **dict.fromkeys(("information", "raw"), TEXT)},
+    "stats": {**_SESSION, **dict.fromkeys(("statistics", "raw"), TEXT)},
+    "undecodable": {**_SESSION, "raw": TEXT},
+    "probes": {**_SESSION, **dict.fromkeys(("prefix", "information"), TEXT)},
     "incidents": {
         "time": NS,
         "opened": NS,
@@ -90,7 +97,7 @@ def _length(event: Event) -> int:
     if event.prefix is None:
         return 0
     address, _, length = event.prefix.partition("/")
-    return int(length) + (0 if ":" in address else 96)
+    return int(length) + (0 if ":" in address else V4)
 
 
 def _text_of(name: str) -> Callable[[Event], object]:
@@ -112,11 +119,18 @@ _SPECIAL: Mapping[str, Callable[[Event], object]] = {
 }
 
 
+_TABLES = {
+    Kind.STATS.value: "stats",
+    Kind.UNDECODABLE.value: "undecodable",
+    Kind.PROBE.value: "probes",
+}
+
+
 def table_of(event: Event) -> str:
     """The table that an event belongs in."""
-    if event.kind not in (Kind.ANNOUNCE, Kind.WITHDRAW):
-        return "sessions"
-    return "flowspec" if event.family in FLOWSPEC_FAMILIES else "routes"
+    if event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW):
+        return "flowspec" if event.family in FLOWSPEC_FAMILIES else "routes"
+    return _TABLES.get(event.kind, "sessions")
 
 
 def event_table(name: str, events: Sequence[Event]) -> pa.Table:
@@ -195,7 +209,9 @@ def _route(row: Mapping[str, Any]) -> dict[str, Any]:
         if name == "ip-prefix":
             fields["prefix"] = parts[-1]
     else:
-        fields["prefix"] = _prefix(row)
+        address = IPv6Address(row["address"])
+        of_v6 = "ipv6" in row["family"]
+        fields["prefix"] = prefix_text(address, row["length"], of_v6=of_v6)
     if row["kind"] == Kind.ANNOUNCE and NO_PATH not in row["warnings"]:
         fields["as_path"] = row["as_path_text"]
     for name in LISTS:
@@ -204,14 +220,24 @@ def _route(row: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _prefix(row: Mapping[str, Any]) -> str:
-    address = IPv6Address(row["address"])
-    mapped = None if "ipv6" in row["family"] else address.ipv4_mapped
-    if mapped is not None and row["length"] >= 96:
-        return f"{mapped}/{row['length'] - 96}"
-    if address.ipv4_mapped is not None:
-        return f"{MAPPED}{address.ipv4_mapped}/{row['length']}"
-    return f"{address}/{row['length']}"
+def as_told(rows: pa.Table) -> pa.Table:
+    """Rows of table `routes` with the AS path under its own name, and lists as lists.
+
+    The table has such columns too, but asking it for them costs more than making them here.
+    """
+    told = {stored: name for name, stored in AS_STORED.items()}
+    for place, name in enumerate(rows.column_names):
+        if name in told:
+            column = rows.column(place)
+            parts = column if name == AS_STORED["as_path"] else _parts(column)
+            rows = rows.set_column(place, told[name], parts)
+    return rows
+
+
+def _parts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Words as lists; of an empty text an empty one."""
+    words = pc.split_pattern(pc.if_else(pc.equal(texts, ""), None, texts), " ")
+    return pc.coalesce(words, pa.scalar([], TEXTS))
 
 
 def _nanoseconds(value: Any) -> int:

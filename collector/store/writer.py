@@ -1,211 +1,304 @@
-"""The one thread that writes: it batches what it is handed, and keeps it until it is in."""
+"""What stands between the feeds and the store: rows go to the spool at once, and on from there."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
+import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from collector.event import Event
+from collector.event import Event, Kind
 from collector.native import Block
-from collector.store.embedded import EmbeddedStore, StoreError
-from collector.store.rows import event_table, incident_table, table_of
+from collector.store.backend import Store, StoreError
+from collector.store.embedded import EmbeddedStore
+from collector.store.inserts import inserts
+from collector.store.open_feeds import OpenFeeds
+from collector.store.segment import Row, read_segment
+from collector.store.spool import Sealed, Spool
 
 log = logging.getLogger(__name__)
 
-DAY = 86_400_000_000_000
 EVENT_OCTETS = 600
 """What one event takes in memory, about, beside its raw bytes."""
-
-Row = Event | Mapping[str, Any] | Block
-"""A row, or a block of them that the native decoder made."""
 ENOUGH = 32 << 20
-"""Octets for which nobody waits for more to come."""
-MAX_BLOCK_ROWS = 900_000
-"""Rows of one insert: from a million on the engine would make several of it."""
-
-Target = tuple[str, int, tuple[str, ...]]
-"""Table, day, and the columns of blocks: what goes in with one insert."""
+"""Octets from which on a segment is complete."""
+LONGEST = 10.0
+"""Seconds after which a segment is complete even if the store is busy with earlier ones."""
+MOST_PENDING = 64 << 20
+"""Octets in memory from which on nothing is read, whatever the disk does."""
+PATIENCE = 0.5
+"""Seconds that a feed waits for a slow disk before it reads on: a page must not wait for it."""
+BEHIND = 10
+"""How much nicer the thread is that stores rows (nice(1)) than those that read and judge."""
+LIVES = 0.5
+"""Seconds between two signs of life."""
+MOMENT = 0.05
+"""Seconds between two looks at what may be complete."""
 
 
 class Writer:
-    """Takes events and incidents without ever waiting, and writes them in batches.
+    """Takes events, incidents and blocks without ever waiting, and brings them into the store.
 
-    A batch that cannot be written (the disk is full, say) is kept and tried again until it is in,
-    once. Meanwhile `full` says when the collector should stop reading.
+    One thread writes them to the spool as they come; another inserts what is there, again and
+    again until the store has it. What it has not taken when the program ends, the next run stores.
     """
 
     def __init__(
         self,
-        path: Path,
+        open_store: Callable[[], Store],
+        spool: Spool,
         *,
-        max_rows: int = 50_000,
         max_wait: float = 0.5,
-        max_pending: int = 256 << 20,
         retry: float = 1.0,
+        wait_for_store: bool = False,
     ) -> None:
-        """Open the store at `path` in a thread of its own; raises StoreError where that fails.
+        """Open the store in a thread of its own; raises StoreError where that fails.
 
-        A batch is written once it has `max_rows` rows or is `max_wait` seconds old; the writer is
-        `full` from `max_pending` octets in memory on, and tries again every `retry` seconds.
+        With `wait_for_store`, a store that cannot be opened is tried again and again instead. Rows
+        are in the store after about `max_wait` seconds; what fails is tried again every `retry`.
         """
+        self.rows_spooled = 0
         self.rows_written = 0
         self.inserts = 0
         self.failures = 0
-        self.last_error: str | None = None
-        """Why the last insert failed; None since the last one that did not."""
+        self.store_error: str | None = None
+        """Why the store did not take rows the last time; None since it did."""
+        self.spool_error: str | None = None
+        """Likewise of the spool."""
         self.pending_octets = 0
-        self._max_rows = max_rows
+        """Octets in memory that are not in the spool yet."""
+        self.spool = spool
+        self._open_store = open_store
         self._max_wait = max_wait
-        self._max_pending = max_pending
         self._retry = retry
+        self._wait_for_store = wait_for_store
         self._pending: list[Row] = []
         self._changed = threading.Condition()
         self._closing = False
+        self._spooled_all = threading.Event()
         self._deadline: float | None = None
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._idle = True
+        self._feeds = OpenFeeds(spool.folder / "feeds.json")
+        last = spool.newest
+        left = self._feeds.left(read_segment(last.folder).events if last else [])
         opened: list[StoreError | None] = []
         ready = threading.Event()
-        self._incoming = path.with_name(f"{path.name}-incoming")
-        self._thread = threading.Thread(
-            target=self._run, args=(path, opened, ready), name="store-writer", daemon=True
+        self._storing = threading.Thread(
+            target=self._store_rows, args=(opened, ready), name="store", daemon=True
         )
-        self._thread.start()
+        self._storing.start()
         ready.wait()
         if opened[0] is not None:
+            self._storing.join()
             raise opened[0]
+        self.put(left)
+        self._spooling = threading.Thread(target=self._spool_rows, name="spool", daemon=True)
+        self._spooling.start()
+
+    @classmethod
+    def embedded(cls, path: Path, **options: Any) -> Writer:
+        """One that writes into the embedded store at `path`, by way of a spool beside it."""
+        spool = Spool(path.with_name(f"{path.name}-spool"))
+        try:
+            return cls(partial(EmbeddedStore, path), spool, **options)
+        except StoreError:
+            spool.close()
+            raise
+
+    @property
+    def lived(self) -> int:
+        """When an earlier run last lived, ns; 0 where there was none."""
+        return self._feeds.lived
 
     @property
     def full(self) -> bool:
-        """Whether more is in memory than should be."""
-        return self.pending_octets >= self._max_pending
+        """Whether no more should be read."""
+        return self.spool.full or self.pending_octets >= MOST_PENDING
+
+    @property
+    def last_error(self) -> str | None:
+        """What is the matter with spool or store now."""
+        return self.spool_error or self.store_error
 
     def put(self, rows: Sequence[Row]) -> None:
         """Hand over events, incidents as their JSON objects, or blocks. Never waits."""
+        if not rows:
+            return
         octets = sum(map(_octets, rows))
         with self._changed:
             self._pending += rows
             self.pending_octets += octets
-            self._changed.notify()
+            self._changed.notify_all()
 
     async def room(self) -> None:
-        """Return once the writer is not `full`."""
-        while self.full:
-            loop = asyncio.get_running_loop()
-            future = loop.create_future()
+        """Return once all that was handed over is in the spool, and the spool is not full.
+
+        A disk that is slow holds a feed up for a moment only, until too much is in memory.
+        """
+        waited = False
+        while self.full or (self.pending_octets and not waited):
+            waited = not self.full
+            future = asyncio.get_running_loop().create_future()
             with self._changed:
-                self._waiting.append((loop, future))
-            if self.full:
-                await future
+                self._waiting.append((asyncio.get_running_loop(), future))
+                if not self.pending_octets and not self.full:
+                    return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(future, PATIENCE if waited else self._retry)
 
     def close(self, timeout: float = 10.0) -> int:
-        """Write out what is pending, for `timeout` seconds at most; answer the rows left over."""
+        """Bring what is pending into the store, for `timeout` seconds at most.
+
+        Answers how many rows are left in memory, and so lost: none, unless the disk is full. What
+        is in the spool is stored by the next run.
+        """
         with self._changed:
             self._closing = True
             self._deadline = time.monotonic() + timeout
-            self._changed.notify()
-        self._thread.join(timeout + 5)
+            self._changed.notify_all()
+        self._spooling.join(timeout + 5)
+        self._storing.join(timeout + 5)
+        self.spool.close()
         return len(self._pending)
 
-    # In the thread
+    def _out_of_time(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def _run(self, path: Path, opened: list[StoreError | None], ready: threading.Event) -> None:
-        try:
-            store = EmbeddedStore(path)
-        except StoreError as error:
-            opened.append(error)
+    # To the spool
+
+    def _spool_rows(self) -> None:
+        while True:
+            with self._changed:
+                if not self._pending and not self._closing:
+                    self._changed.wait(MOMENT if self.spool.filling else LIVES)
+                batch, self._pending = self._pending, []
+            try:
+                self._to_spool(batch)
+            except Exception as error:  # noqa: BLE001 - a defect must be told, not end the thread
+                with self._changed:
+                    self._pending = batch + self._pending
+                    if self._out_of_time():
+                        break
+                    self.spool_error = self._failed(error, self.spool_error)
+                    self._changed.wait(self._retry)
+            else:
+                self.spool_error = None
+                if self._closing and not self._pending:
+                    break
+        self._spooled_all.set()
+
+    def _to_spool(self, batch: list[Row]) -> None:
+        """Raises StoreError or OSError; then nothing of the batch was taken."""
+        events = [row for row in batch if isinstance(row, Event)]
+        self._feeds.note(Kind.FEED_UP, events)
+        if batch:
+            self.spool.append(batch)
+            octets = sum(map(_octets, batch))
+            self.rows_spooled += sum(map(_rows, batch))
+            with self._changed:
+                self.pending_octets -= octets
+            for row in batch:
+                if isinstance(row, Block):
+                    row.release()
+            batch.clear()
+            self._wake()
+        self._feeds.note(Kind.FEED_DOWN, events)
+        self._feeds.touch()
+        wait = self._max_wait if self._idle else LONGEST
+        if self._closing or self.spool.due(octets=ENOUGH, seconds=wait):
+            self.spool.seal()
+
+    def _wake(self) -> None:
+        with self._changed:
+            waiting, self._waiting = self._waiting, []
+        for loop, future in waiting:
+            with suppress(RuntimeError):  # a loop that has ended waits for nothing
+                loop.call_soon_threadsafe(_resolve, future)
+
+    # To the store
+
+    def _store_rows(self, opened: list[StoreError | None], ready: threading.Event) -> None:
+        if self._wait_for_store:
+            opened.append(None)
             ready.set()
-            return
+        store = None
+        while store is None:
+            try:
+                store = self._open_store()
+            except StoreError as error:
+                if not self._wait_for_store:
+                    opened.append(error)
+                    ready.set()
+                    return
+                if not self._pause(error):
+                    return
+        _go_behind()
         opened.append(None)
         ready.set()
         try:
-            while (batch := self._next_batch()) is not None:
-                if not self._write(store, batch):
+            while (segment := self._next_segment()) is not None:
+                if not self._take(store, segment):
                     break
         finally:
             store.close()
 
-    def _next_batch(self) -> list[Row] | None:
-        """The rows to write next; None once all are written and nothing more will come."""
-        with self._changed:
-            while not self._pending and not self._closing:
-                self._changed.wait()
-            oldest = time.monotonic()
-            while len(self._pending) < self._max_rows and not self._closing:
-                if self.pending_octets >= ENOUGH:
-                    break
-                left = oldest + self._max_wait - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(left)
-            return self._pending[: self._max_rows] or None
+    def _next_segment(self) -> Sealed | None:
+        """The segment to store next; None where nothing more will come."""
+        while True:
+            last = self._spooled_all.is_set()
+            segment = self.spool.oldest(0 if last else MOMENT)
+            self._idle = segment is None
+            if segment is not None or last:
+                return segment
 
-    def _write(self, store: EmbeddedStore, batch: list[Row]) -> bool:
-        """Write a batch however often it takes; False where closing ran out of time."""
-        for target, rows in _by_block(batch):
-            token = secrets.token_hex(16)  # the same for every attempt: a block goes in once
-            while not self._insert(store, target, rows, token):
-                if self._deadline is not None and time.monotonic() >= self._deadline:
+    def _take(self, store: Store, segment: Sealed) -> bool:
+        """Store a segment however often it takes; False where closing ran out of time."""
+        doubtful = segment.left
+        while True:
+            try:
+                contents = read_segment(segment.folder)
+                for number, insert in enumerate(inserts(contents)):
+                    # The same for every attempt, also of the next run: rows go in once.
+                    insert.once(store, f"{segment.name}-{number}", doubtful=doubtful)
+                    self.inserts += 1
+                self.spool.remove(segment)
+            except Exception as error:  # noqa: BLE001 - a defect must be told, not end the thread
+                doubtful = True
+                if not self._pause(error):
                     return False
-                with self._changed:
-                    self._changed.wait(self._retry)
-        octets = sum(map(_octets, batch))
-        for row in batch:
-            if isinstance(row, Block):
-                row.release()
-        with self._changed:
-            del self._pending[: len(batch)]
-            self.pending_octets -= octets
-            waiting, self._waiting = self._waiting, []
-        for loop, future in waiting:
-            loop.call_soon_threadsafe(_wake, future)
-        return True
-
-    def _insert(self, store: EmbeddedStore, target: Target, rows: list[Row], token: str) -> bool:
-        table, _, columns = target
-        try:
-            if columns:
-                self._insert_blocks(store, target, rows, token)  # type: ignore[arg-type]
-            elif table == "incidents":
-                store.insert(table, incident_table(rows), token)  # type: ignore[arg-type]
             else:
-                store.insert(table, event_table(table, rows), token)  # type: ignore[arg-type]
-        except StoreError as error:
-            self.failures += 1
-            if self.last_error is None:
-                log.error("cannot write to the store, keeping what is pending: %s", error)
-            self.last_error = str(error)
+                if self.store_error is not None:
+                    log.info("the store takes rows again")
+                self.store_error = None
+                self.rows_written += contents.rows
+                self._wake()
+                return True
+
+    def _pause(self, error: Exception) -> bool:
+        """Wait before the next attempt; False where closing ran out of time."""
+        if self._out_of_time():
             return False
-        if self.last_error is not None:
-            log.info("the store takes rows again")
-        self.last_error = None
-        self.inserts += 1
-        self.rows_written += sum(row.rows if isinstance(row, Block) else 1 for row in rows)
+        self.store_error = self._failed(error, self.store_error)
+        with self._changed:
+            self._changed.wait(self._retry)
         return True
 
-    def _insert_blocks(
-        self, store: EmbeddedStore, target: Target, blocks: list[Block], token: str
-    ) -> None:
-        table, _, columns = target
-        path = self._incoming / f"{token}.native"
-        try:
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                for block in blocks:
-                    file.write(block.view)
-            store.insert_native(table, columns, path, token)
-        except OSError as error:
-            raise StoreError(f"{path}: {error.strerror or error}") from error
-        finally:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+    def _failed(self, error: Exception, known: str | None) -> str:
+        self.failures += 1
+        if known is None:
+            ours = isinstance(error, StoreError | OSError)
+            log.error(
+                "rows cannot be stored now, keeping them: %s", error, exc_info=not ours and error
+            )
+        return str(error) or type(error).__name__
 
 
 def _octets(row: Row) -> int:
@@ -215,25 +308,26 @@ def _octets(row: Row) -> int:
     return EVENT_OCTETS + raw
 
 
-def _by_block(batch: Sequence[Row]) -> list[tuple[Target, list[Row]]]:
-    """One insert for each table and day: a block of one partition goes in whole or not at all."""
-    inserts: dict[Target, list[Row]] = defaultdict(list)
-    blocks: dict[Target, list[list[Row]]] = defaultdict(lambda: [[]])
-    for row in batch:
-        if isinstance(row, Block):
-            parts = blocks["routes", row.day, row.columns]
-            rows = sum(each.rows for each in parts[-1] if isinstance(each, Block))
-            if rows + row.rows > MAX_BLOCK_ROWS:
-                parts.append([])
-            parts[-1].append(row)
-        elif isinstance(row, Event):
-            inserts[table_of(row), row.received // DAY, ()].append(row)
-        else:
-            inserts["incidents", hash(row["time"][:10]), ()].append(row)
-    whole = [(target, rows) for target, parts in blocks.items() for rows in parts]
-    return [*inserts.items(), *whole]
+def _rows(row: Row) -> int:
+    return row.rows if isinstance(row, Block) else 1
 
 
-def _wake(future: asyncio.Future[None]) -> None:
+def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _go_behind() -> None:
+    """Let the others go first where there are too few cores: before this one, and the engine's own.
+
+    What waits for them is on disk, and a page must not wait. The engine's threads are those that
+    Python does not know.
+    """
+    if sys.platform != "linux":  # there the whole process would go behind
+        return
+    behind = min(19, os.getpriority(os.PRIO_PROCESS, os.getpid()) + BEHIND)
+    others = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
+    for task in Path("/proc/self/task").iterdir():
+        if int(task.name) not in others:
+            with suppress(OSError):  # it has ended, or must not be told
+                os.setpriority(os.PRIO_PROCESS, int(task.name), behind)

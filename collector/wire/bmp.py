@@ -26,8 +26,15 @@ NAMES = (
 
 LOC_RIB_PEER = 3
 IPV6, POST_POLICY, TWO_OCTET_AS, ADJ_RIB_OUT = 0x80, 0x40, 0x20, 0x10
+EARLIEST = 946_684_800
+"""2000-01-01, seconds: no router spoke BMP before, so an earlier time is an age or a defect."""
 TABLE_NAME, ADMIN_LABEL = 3, 4
 """TLVs of a Peer Up (RFC 9069 section 5.3, RFC 9736 section 3.3)."""
+
+
+def name_of(kind: int) -> str:
+    """The type of a message as a word."""
+    return NAMES[kind] if kind < len(NAMES) else "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,15 @@ class PeerHeader:
     bgp_id: str
     as4: bool
     """Whether AS numbers of the AS_PATH have four octets."""
-    time: int | None
-    """Nanoseconds since 1970, or None where the sender knows no time."""
+    stamp: int
+    """The time as it was sent, nanoseconds since 1970; 0 says that the sender knows none."""
+    timed: bool
+    """Whether the time can be one: some senders put the age of a route in its place."""
+
+    @property
+    def time(self) -> int | None:
+        """When the router says that it happened, nanoseconds since 1970, where it says so."""
+        return self.stamp if self.timed else None
 
     @property
     def key(self) -> tuple[str, str | None, str | None]:
@@ -73,7 +87,8 @@ def read_peer_header(cursor: Cursor) -> PeerHeader:
         peer_as=number,
         bgp_id=bgp_id,
         as4=loc_rib or not flags & TWO_OCTET_AS,
-        time=(seconds * 1_000_000_000 + microseconds * 1000) or None,
+        stamp=seconds * 1_000_000_000 + microseconds * 1000,
+        timed=seconds >= EARLIEST,
     )
 
 

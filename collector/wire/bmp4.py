@@ -7,12 +7,12 @@ them, and one with the top bit set names a group that a Group TLV lists.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from collector.wire.bgp import read_capabilities
 from collector.wire.cursor import Cursor, WireError
 
 CAPABILITIES, GROUP, TABLE_NAME, BGP_MESSAGE, PATH_STATUS = 1, 2, 3, 4, 5
-GROUP_BIT = 0x8000
 MARKER = b"\xff" * 16
 
 _STATUS = (
@@ -32,6 +32,13 @@ class Monitored:
     """The ADD-PATH capability that this message was encoded with, where it says so."""
     path_status: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """By index of the route, from 1; 0 is every route."""
+
+    def mark(self, routes: list[dict[str, Any]]) -> None:
+        """Give each route what the TLVs say of it."""
+        for index, route in enumerate(routes, 1):
+            status = self.path_status.get(index, ()) + self.path_status.get(0, ())
+            if status:
+                route["path_status"] = status
 
 
 def read_monitored(cursor: Cursor) -> Monitored:

@@ -49,11 +49,6 @@ class Cursor:
         start = self._advance(4, field)
         return int.from_bytes(self.data[start : start + 4])
 
-    def u64(self, field: str) -> int:
-        """Eight octets, network order."""
-        start = self._advance(8, field)
-        return int.from_bytes(self.data[start : start + 8])
-
     def take(self, count: int, field: str) -> bytes:
         """The next octets as they are."""
         start = self._advance(count, field)

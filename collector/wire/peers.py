@@ -37,6 +37,10 @@ class Peer:
     ended: set[tuple[str, str | None]] = field(default_factory=set)
     """(view, family) whose End-of-RIB has come."""
     complete: bool = False
+    local_as: int | None = None
+    """The router's own AS in the session with this peer, where a Peer Up said it."""
+    both_as4: bool = False
+    """Whether both have agreed on AS numbers of four octets."""
 
     @classmethod
     def up(cls, header: PeerHeader, message: PeerUp, now: int) -> Peer:
@@ -52,7 +56,15 @@ class Peer:
                 for family, mode in ours.items()
                 if mode & RECEIVE and theirs.get(family, 0) & SEND
             }
-        return cls(header, now, now, table=message.table, add_path=frozenset(agreed))
+        return cls(
+            header,
+            now,
+            now,
+            table=message.table,
+            add_path=frozenset(agreed),
+            local_as=message.sent.as_number,
+            both_as4=message.sent.as4 and message.received.as4,
+        )
 
     def context(self, header: PeerHeader) -> Context:
         """How to read an UPDATE that stands behind this per-peer header."""

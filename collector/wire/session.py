@@ -7,19 +7,25 @@ from collections.abc import Callable
 from typing import Any
 
 from collector.event import Event, Feed, Kind, Provenance
+from collector.quirks import Sender, warning
+from collector.quirks.bird import EARLY, SILENT
+from collector.quirks.devices import CUT
+from collector.quirks.frr import FABRICATED
+from collector.quirks.gobgp import GENERIC_NAMES
+from collector.quirks.huawei import TRAILING
 from collector.wire import bgp, bmp
 from collector.wire.bmp import PeerHeader
-from collector.wire.bmp4 import Monitored, read_monitored
+from collector.wire.bmp4 import read_monitored
 from collector.wire.cursor import Cursor, WireError
-from collector.wire.destinations import Context
+from collector.wire.destinations import ADD_PATH_ODD, Context
+from collector.wire.looks import add_routes, look_of, peer_fields, warn
 from collector.wire.peers import Peer
 from collector.wire.statistics import read_statistics
+from collector.wire.tables import Tables
 
 MAX_MESSAGE = 1 << 20
 QUIET = 2_000_000_000
 LONGEST_DUMP = 120_000_000_000
-GENERIC_NAMES = frozenset({"GoBGP"})
-"""What a sender calls itself until somebody names it: two routers of that name are not one."""
 
 Fields = dict[str, Any]
 
@@ -54,17 +60,18 @@ class BmpSession:
         """Messages by type."""
         self.errors: Counter[str] = Counter()
         """What could not be read, by reason."""
+        self.sender = Sender()
+        """Whose software the router runs, and the quirks that it has shown.
+
+        Where that is known from elsewhere, put another there before the first octet.
+        """
         self._named = name is not None
         self._max_message = max_message
-        self._quiet = quiet
-        self._longest_dump = longest_dump
         self._buffer = bytearray()
         self._sequence = 0
         self._up_since: int | None = None
-        self._last_opening = 0
-        self._settled = False
-        self._peers: dict[tuple[str, str | None, str | None], Peer] = {}
-        self._due: int | None = None
+        self._last_fed = 0
+        self._tables = Tables(quiet, longest_dump)
         self._read: dict[int, Callable[[Cursor, bytes, int], list[Event]]] = {
             bmp.ROUTE_MONITORING: self._route_monitoring,
             bmp.STATISTICS: self._statistics,
@@ -78,6 +85,7 @@ class BmpSession:
     def feed(self, data: bytes, now: int) -> list[Event]:
         """Take in octets that were read at `now` (ns)."""
         events = self.tick(now)
+        self._last_fed = now
         if self.broken is not None:
             return events
         self._buffer += data
@@ -98,17 +106,20 @@ class BmpSession:
 
     def tick(self, now: int) -> list[Event]:
         """The end-of-RIBs that `now` (ns) makes due, each as of its own moment."""
-        events: list[Event] = []
-        while self._up_since is not None and (due := self._next_due()) is not None and due <= now:
+        events = self._fabricated() if now > self._last_fed else []
+        due = self._tables.next_due()
+        while self._up_since is not None and due is not None and due <= now:
             events += self._complete(due)
+            due = self._tables.next_due()
         return events
 
     def close(self, now: int, reason: str) -> list[Event]:
         """The connection ended at `now` (ns)."""
-        events = self.tick(now)
+        events = self._fabricated() + self.tick(now)
         if self._buffer:
             text = f"stream ended inside a message, {len(self._buffer)} octets left"
             self.errors["truncated"] += 1
+            self.sender.quirks[CUT] += 1
             events.append(self._undecodable(now, text, bytes(self._buffer), {}))
             self._buffer.clear()
         if self._up_since is not None:
@@ -116,7 +127,7 @@ class BmpSession:
                 self._event(now, Kind.FEED_DOWN.value, epoch=self._up_since, reason=reason)
             )
             self._up_since = None
-            self._peers.clear()
+            self._tables.peers.clear()
         return events
 
     # Frames
@@ -136,20 +147,17 @@ class BmpSession:
         return self._undecodable(now, reason, raw, {})
 
     def _message(self, raw: bytes, now: int) -> list[Event]:
-        kind = raw[5]
-        name = bmp.NAMES[kind] if kind < len(bmp.NAMES) else "unknown"
+        kind, name = raw[5], bmp.name_of(raw[5])
         self.messages[name] += 1
         events: list[Event] = []
         cursor = Cursor(raw, bmp.HEADER)
         if self._up_since is None:
-            self._up_since = self._last_opening = now
-            self._settled, self._due = False, None
+            self._up_since = now
+            self._tables.begin(now)
             if kind != bmp.INITIATION:
                 events.append(self._event(now, Kind.FEED_UP.value, epoch=now))
         try:
-            read = self._read.get(kind)
-            if read is None:
-                raise WireError("bmp type", 5, f"{kind} is unknown")
+            read = self._read.get(kind, self._unknown)
             events += read(cursor, raw, now)
         except WireError as error:
             self.errors[f"malformed-{name}"] += 1
@@ -161,7 +169,7 @@ class BmpSession:
         if raw[5] in (bmp.INITIATION, bmp.TERMINATION) or raw[5] >= len(bmp.NAMES):
             return {}
         try:
-            return _peer_fields(bmp.read_peer_header(Cursor(raw, bmp.HEADER)))
+            return peer_fields(bmp.read_peer_header(Cursor(raw, bmp.HEADER)))
         except WireError:
             return {}
 
@@ -187,53 +195,68 @@ class BmpSession:
         name = information.get("sys_name")
         if name and not self._named and name not in GENERIC_NAMES:
             self.router = name
+        warnings = self.sender.look(look_of(self.sender.past, raw, information=information))
+        if self.sender.profile is not None:
+            information["sender"] = self.sender.profile.value
         fields = {"information": information, "raw": raw, "epoch": self._up_since}
-        return [self._event(now, Kind.FEED_UP.value, **fields)]
+        return [self._event(now, Kind.FEED_UP.value, **fields, warnings=warnings)]
+
+    def _unknown(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
+        """A type that no RFC has is for nobody's table, and no reason to doubt the rest."""
+        del cursor
+        warnings = self.sender.look(look_of(self.sender.past, raw))
+        reason = f"unknown: bmp type at octet 5: {raw[5]} is unknown"
+        return [self._undecodable(now, reason, raw, {"warnings": warnings})]
 
     def _termination(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         reason = f"terminated by the router: {bmp.read_termination(cursor)}"
         since, self._up_since = self._up_since, None
-        self._peers.clear()
+        self._tables.peers.clear()
         return [self._event(now, Kind.FEED_DOWN.value, epoch=since, reason=reason, raw=raw)]
 
     def _peer_up(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         header = bmp.read_peer_header(cursor)
         message = bmp.read_peer_up(cursor)
-        peer = self._peers[header.key] = Peer.up(header, message, now)
-        self._opened(now)
-        return [
-            self._event(
-                now,
-                Kind.PEER_UP.value,
-                **_peer_fields(header),
-                epoch=now,
-                table=peer.table,
-                information=message.information,
-                raw=raw,
-            )
-        ]
+        known = self.sender.profile
+        peer = Peer.up(header, message, now)
+        information = message.information
+        warnings = self.sender.look(
+            look_of(self.sender.past, raw, header, peer, information=information)
+        )
+        self._tables.add(peer, now)
+        if known is None and self.sender.profile is not None:
+            information["sender"] = self.sender.profile.value
+        fields = {
+            **peer_fields(header),
+            "epoch": now,
+            "table": peer.table,
+            "information": information,
+            "raw": raw,
+        }
+        return [self._event(now, Kind.PEER_UP.value, **fields, warnings=warnings)]
 
     def _peer_down(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         header = bmp.read_peer_header(cursor)
         reason = bmp.read_peer_down(cursor)
-        peer = self._peers.pop(header.key, None)
-        self._due = None
+        peer = self._tables.remove(header.key)
+        warnings = self.sender.look(look_of(self.sender.past, raw, header, peer))
         return [
             self._event(
                 now,
                 Kind.PEER_DOWN.value,
-                **_peer_fields(header),
+                **peer_fields(header),
                 epoch=peer.epoch if peer else self._up_since,
                 table=peer.table if peer else None,
                 reason=reason,
                 raw=raw,
+                warnings=warnings,
             )
         ]
 
     def _statistics(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         header = bmp.read_peer_header(cursor)
         statistics = read_statistics(cursor)
-        fields = _peer_fields(header)
+        fields = peer_fields(header)
         return [self._event(now, Kind.STATS.value, **fields, statistics=statistics, raw=raw)]
 
     def _route_monitoring(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
@@ -242,17 +265,25 @@ class BmpSession:
         kind, body = bgp.read_message(marked.message if marked else cursor)
         if kind != bgp.UPDATE:
             raise WireError("bgp type", body.position, f"{kind} in Route Monitoring")
-        peer = self._peer(header, now)
+        known = self._tables.peers.get(header.key)
+        peer = known or self._met(header, now)
         context = peer.context(header)
         if marked and marked.add_path is not None:
             context.add_path = frozenset(marked.add_path)
         routes = bgp.read_update(body, context)
         self._count_odd(routes)
         if marked:
-            _mark(routes, marked)
-        trailing = not marked and cursor.remaining
+            marked.mark(routes)
+        elif cursor.remaining:  # some senders append a TLV to version 3 messages
+            self.sender.quirks[TRAILING] += 1
+        seen = look_of(self.sender.past, raw, header, known)
+        self.sender.tally(*add_routes(seen, routes))
+        warnings = self.sender.look(seen)
+        if warning(EARLY) in warnings:  # its table is still to come, and ends when no more comes
+            return []
+        warn(routes, warnings)
         common = {
-            **_peer_fields(header),
+            **peer_fields(header),
             "received": now,
             "feed": Feed.BMP.value,
             "router": self.router,
@@ -261,23 +292,22 @@ class BmpSession:
             "table": (marked and marked.table) or peer.table,
             "raw": raw,
         }
-        events = [self._route(now, header.view, peer, common, route) for route in routes]
-        if trailing:  # some senders append a TLV to version 3 messages
-            self.errors["trailing-octets"] += 1
-        return events
+        return [self._route(header.view, peer, common, route) for route in routes]
 
     def _count_odd(self, routes: list[Fields]) -> None:
         """Count each kind of sender's fault once a message; the routes themselves carry it."""
         kinds = {word.partition(":")[0] for route in routes for word in route.get("warnings", ())}
+        if ADD_PATH_ODD in kinds:
+            kinds.remove(ADD_PATH_ODD)
+            self.sender.quirks[ADD_PATH_ODD] += 1
         self.errors.update(kinds)
 
-    def _route(self, now: int, view: str, peer: Peer, common: Fields, route: Fields) -> Event:
+    def _route(self, view: str, peer: Peer, common: Fields, route: Fields) -> Event:
         family = route["family"]
         provenance = _LIVE
         if peer.is_dump(view, family):
             provenance = _DUMP
-            peer.last_dumped = now
-            self._due = None
+            self._tables.dumped(peer, common["received"])
         peer.views.add(view)
         if route["kind"] == Kind.END_OF_RIB:
             peer.ended.add((view, family))
@@ -290,11 +320,13 @@ class BmpSession:
         for code in codes:
             self.errors[f"mirror-{code}".replace(" ", "-").lower()] += 1
         events: list[Event] = []
-        who = _peer_fields(header)
+        who = peer_fields(header)
         if bmp.MESSAGES_LOST in codes:
             reason = "route-mirroring: the router lost messages that it should have mirrored"
             events.append(self._undecodable(now, reason, raw, who))
-        known = self._peers.get(header.key) or Peer(header, self._up_since or now, now)
+        up = self._tables.peers.get(header.key)
+        warnings = self.sender.look(look_of(self.sender.past, raw, header, up))
+        known = up or Peer(header, self._up_since or now, now)
         common = {**who, "epoch": known.epoch, "table": known.table, "raw": raw}
         common["provenance"] = Provenance.MIRROR.value
         for message in messages:
@@ -306,85 +338,58 @@ class BmpSession:
                 events.append(self._undecodable(now, f"route-mirroring: {error}", raw, who))
                 continue
             self._count_odd(routes)
+            warn(routes, warnings)
             events += [self._event(now, **common, **route) for route in routes]
         return events
 
     # Tables that become complete
 
-    def _peer(self, header: PeerHeader, now: int) -> Peer:
-        """The peer of a route; one that never said Peer Up is taken as up since the feed is."""
-        peer = self._peers.get(header.key)
-        if peer is None:
-            peer = self._peers[header.key] = Peer(header, self._up_since or now, now)
-            self._opened(now)
+    def _met(self, header: PeerHeader, now: int) -> Peer:
+        """The peer of a route that had no Peer Up: it is taken as up since the feed is."""
+        peer = Peer(header, self._up_since or now, now)
+        self._tables.add(peer, now)
         return peer
-
-    def _opened(self, now: int) -> None:
-        self._last_opening = now
-        self._due = None
-
-    def _next_due(self) -> int | None:
-        """When the next table is complete, or all of them are; None where that was said."""
-        if self._due is None:
-            waiting = [
-                peer.due(self._quiet, self._longest_dump)
-                for peer in self._peers.values()
-                if not peer.complete
-            ]
-            if not waiting and not self._settled:
-                waiting = [self._last_opening + self._quiet]
-            self._due = min(waiting, default=-1)
-        return None if self._due < 0 else self._due
 
     def _complete(self, due: int) -> list[Event]:
         """The synthetic end-of-RIBs of one moment."""
-        self._due = None
-        self._last_opening = max(self._last_opening, due - self._quiet)
         synthetic = Provenance.SYNTHETIC.value
-        events: list[Event] = []
-        for peer in self._peers.values():
-            if peer.complete or peer.due(self._quiet, self._longest_dump) > due:
-                continue
-            peer.complete = True
+        events = []
+        for peer in self._tables.complete(due):
             for view in peer.all_views():
-                fields = {**_peer_fields(peer.header), "view": view, "time": None}
+                fields = {**peer_fields(peer.header), "view": view, "time": None}
                 fields |= {"epoch": peer.epoch, "table": peer.table, "reason": "quiet"}
                 events.append(
                     self._event(due, Kind.END_OF_RIB.value, provenance=synthetic, **fields)
                 )
+        if not events and not self._tables.heard:
+            self.sender.quirks[SILENT] += 1
+            return [self._fault(due, SILENT, {"peers_up": 0})]
         if not events:
-            self._settled = True
-            events.append(
-                self._event(
-                    due,
-                    Kind.END_OF_RIB.value,
-                    provenance=synthetic,
-                    epoch=self._up_since,
-                    reason="initial tables complete",
-                )
-            )
+            fields = {"epoch": self._up_since, "reason": "initial tables complete"}
+            events.append(self._event(due, Kind.END_OF_RIB.value, provenance=synthetic, **fields))
         return events
+
+    # Faults of the sender that no message shows alone
+
+    def _fabricated(self) -> list[Event]:
+        """Tell of withdrawals of what was never announced, once many have come."""
+        excess = self.sender.fabricated()
+        if excess is None or self._up_since is None:
+            return []
+        counted = {"withdrawals_of_unannounced": excess}
+        return [self._fault(self._last_fed, FABRICATED, counted)]
+
+    def _fault(self, now: int, quirk: str, statistics: dict[str, int]) -> Event:
+        return self._event(
+            now,
+            Kind.STATS.value,
+            provenance=Provenance.SYNTHETIC.value,
+            epoch=self._up_since,
+            statistics=statistics,
+            warnings=(warning(quirk),),
+        )
 
 
 def _mirrored_routes(message: Cursor, context: Context) -> list[Fields]:
     kind, body = bgp.read_message(message)
     return bgp.read_update(body, context) if kind == bgp.UPDATE else []
-
-
-def _mark(routes: list[Fields], marked: Monitored) -> None:
-    """Give each route what the TLVs of version 4 say of it."""
-    for index, route in enumerate(routes, 1):
-        status = marked.path_status.get(index, ()) + marked.path_status.get(0, ())
-        if status:
-            route["path_status"] = status
-
-
-def _peer_fields(header: PeerHeader) -> Fields:
-    return {
-        "time": header.time,
-        "peer": header.peer,
-        "peer_as": header.peer_as,
-        "peer_bgp_id": header.bgp_id,
-        "peer_rd": header.rd,
-        "view": header.view,
-    }

@@ -9,6 +9,8 @@ from pathlib import Path
 from deploy.lab.netns import Host
 
 AS = 65000
+API_PORT = 50051
+"""Of the controller's gRPC interface."""
 BGPD = "/usr/lib/frr/bgpd"
 NEEDED = {
     "gobgpd": "gobgpd",
@@ -66,9 +68,10 @@ sys-descr = "GoBGP"
 {neighbours}"""
         path = host.folder / "gobgpd.toml"
         path.write_text(config)
+        api = [f"{address}:{API_PORT}" for address in ("127.0.0.1", host.address)]
         host.daemon(
             "gobgpd",
-            ["gobgpd", "-f", str(path), "--pprof-disable", "--api-hosts", "127.0.0.1:50051"],
+            ["gobgpd", "-f", str(path), "--pprof-disable", "--api-hosts", ",".join(api)],
         )
 
     def gobgp(self, *words: str) -> str:

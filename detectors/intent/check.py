@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from detectors.documents import Loc, did_you_mean
 from detectors.intent.models import Anycast, Cutover, Part, Service
+from detectors.joined import Wrong
 
 PartT = TypeVar("PartT", bound=Part)
-Found = Iterator[tuple[Loc, str]]
+Found = Iterator[Wrong]
 
 
 class _Reference(NamedTuple):
@@ -36,6 +37,7 @@ _REFERENCES = (
     _Reference("cutovers", "from", "site", "sites"),
     _Reference("cutovers", "to", "site", "sites"),
     _Reference("cutovers", "flush", "policy", "flowspec"),
+    _Reference("cutovers", "rehearsal_of", "cutover", "cutovers"),
     _Reference("maintenance", "site", "site", "sites"),
     _Reference("flowspec", "from", "site", "sites", only_typos=True),  # or a router's name
 )
@@ -48,7 +50,7 @@ def check_intent(data: Any) -> Found:
         return
     for section in _NAMED:
         yield from _duplicates(data, section, "name")
-    yield from _duplicates(data, "feeds", "router")
+    yield from _duplicate_feeds(data)
     for reference in _REFERENCES:
         yield from _unknown(data, reference)
     yield from _one_meaning(data)
@@ -83,7 +85,18 @@ def _duplicates(data: dict[str, Any], section: str, key: str) -> Found:
     for index, item in _items(data, section):
         name = item.get(key)
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            yield (section, index, key), f"{name!r} is also {section}[{first[name]}]"
+            yield Wrong((section, index, key), f"{name!r} is also", (section, first[name]))
+
+
+def _duplicate_feeds(data: dict[str, Any]) -> Found:
+    first: dict[tuple[str, str | None], int] = {}
+    for index, item in _items(data, "feeds"):
+        router, feed = item.get("router"), item.get("feed")
+        if not isinstance(router, str) or not isinstance(feed, str | None):
+            continue
+        if first.setdefault((router, feed), index) != index:
+            other = ("feeds", first[router, feed])
+            yield Wrong(("feeds", index, "router"), f"{router!r} is also", other)
 
 
 def _unknown(data: dict[str, Any], reference: _Reference) -> Found:
@@ -97,7 +110,7 @@ def _unknown(data: dict[str, Any], reference: _Reference) -> Found:
                 continue
             hint = did_you_mean(name, known, 0.8 if reference.only_typos else 0.6)
             if hint or not reference.only_typos:
-                yield place, f"unknown {reference.what} {name!r}{hint}"
+                yield Wrong(place, f"unknown {reference.what} {name!r}{hint}")
 
 
 def _one_meaning(data: dict[str, Any]) -> Found:
@@ -106,16 +119,18 @@ def _one_meaning(data: dict[str, Any]) -> Found:
     for index, service in _valid(data, "services", Service):
         other = taken.setdefault((service.prefix, service.rd), service.name)
         if other != service.name:
-            yield ("services", index, "prefix"), f"{service.prefix} is service {other!r} already"
+            said = f"{service.prefix} is service {other!r} already"
+            yield Wrong(("services", index, "prefix"), said)
     by_prefix = {prefix: name for (prefix, _), name in taken.items()}
     many: dict[str, str] = {}
     for index, anycast in _valid(data, "anycast", Anycast):
         loc = ("anycast", index, "prefix")
         if anycast.prefix in by_prefix:
-            yield loc, f"{anycast.prefix} is service {by_prefix[anycast.prefix]!r}, with one home"
+            one = by_prefix[anycast.prefix]
+            yield Wrong(loc, f"{anycast.prefix} is service {one!r}, with one home")
         other = many.setdefault(anycast.prefix, anycast.name)
         if other != anycast.name:
-            yield loc, f"{anycast.prefix} is anycast {other!r} already"
+            yield Wrong(loc, f"{anycast.prefix} is anycast {other!r} already")
 
 
 def _cutovers(data: dict[str, Any]) -> Found:
@@ -126,14 +141,12 @@ def _cutovers(data: dict[str, Any]) -> Found:
         for _, other in cutovers[:place]:
             if other.service == cutover.service and other.window.meets(cutover.window):
                 loc: Loc = ("cutovers", index, "window")
-                yield (
-                    loc,
-                    f"overlaps the window of {other.name!r}, which moves {other.service!r} too",
-                )
+                moved = f"{other.name!r}, which moves {other.service!r} too"
+                yield Wrong(loc, f"overlaps the window of {moved}")
         if service is not None and not _could_be_home(cutover, service, cutovers):
             homes = ", ".join(service.home)
             loc = ("cutovers", index, "from")
-            yield loc, f"{cutover.from_!r} is not a home of {service.name!r} ({homes})"
+            yield Wrong(loc, f"{cutover.from_!r} is not a home of {service.name!r} ({homes})")
 
 
 def _could_be_home(

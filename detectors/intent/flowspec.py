@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from detectors.documents import did_you_mean
 from detectors.intent.models import Part
@@ -19,6 +19,7 @@ from detectors.intent.values import (
     parse_address,
     parse_prefix,
     parse_span,
+    span_schema,
 )
 
 PROTOCOLS = {
@@ -200,17 +201,53 @@ class ProtectedPort(NamedTuple):
 
 
 _WITH_PORTS = ("tcp", "udp")
-Protocol = Annotated[Span, PlainValidator(_parse_protocol)]
-Octet = Annotated[Span, PlainValidator(partial(parse_span, largest=255))]
-PortSpan = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["port"]))]
-Length = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["packet_length"]))]
-CodePoint = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["dscp"]))]
-FlowLabel = Annotated[Span, PlainValidator(partial(parse_span, largest=LARGEST["flow_label"]))]
-TcpFlags = Annotated[int, PlainValidator(partial(_parse_bits, names=FLAGS["tcp_flags"]))]
-Fragments = Annotated[int, PlainValidator(partial(_parse_bits, names=FLAGS["fragment"]))]
-Component = Annotated[str, PlainValidator(_parse_component)]
-Action = Annotated[AllowedAction, PlainValidator(parse_action)]
-Protected = Annotated[ProtectedPort | str, PlainValidator(_parse_protected)]
+_WORDS = {"type": "string", "pattern": "^[A-Za-z0-9+ -]+$"}
+
+
+def _spans(largest: int) -> tuple[PlainValidator, WithJsonSchema]:
+    return PlainValidator(partial(parse_span, largest=largest)), span_schema(largest)
+
+
+def _bits(names: Mapping[str, int]) -> tuple[PlainValidator, WithJsonSchema]:
+    schema = {"anyOf": [{"enum": ["none", *names]}, _WORDS]}
+    return PlainValidator(partial(_parse_bits, names=names)), WithJsonSchema(schema)
+
+
+_PROTOCOL_SCHEMA = {
+    "anyOf": [
+        {"enum": list(PROTOCOLS)},
+        {"type": "integer", "minimum": 0, "maximum": LARGEST["protocol"]},
+        _WORDS,
+    ]
+}
+_COMPONENT_SCHEMA = {"enum": sorted({*COMPONENTS, *(c.replace("_", "-") for c in COMPONENTS)})}
+_ACTION_SCHEMA = {
+    "anyOf": [
+        {"enum": list(_ACTIONS)},
+        {
+            "type": "object",
+            "properties": {name: {} for name in _ACTIONS},
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    ]
+}
+Protocol = Annotated[Span, PlainValidator(_parse_protocol), WithJsonSchema(_PROTOCOL_SCHEMA)]
+Octet = Annotated[Span, *_spans(255)]
+PortSpan = Annotated[Span, *_spans(LARGEST["port"])]
+Length = Annotated[Span, *_spans(LARGEST["packet_length"])]
+CodePoint = Annotated[Span, *_spans(LARGEST["dscp"])]
+FlowLabel = Annotated[Span, *_spans(LARGEST["flow_label"])]
+TcpFlags = Annotated[int, *_bits(FLAGS["tcp_flags"])]
+Fragments = Annotated[int, *_bits(FLAGS["fragment"])]
+Component = Annotated[str, PlainValidator(_parse_component), WithJsonSchema(_COMPONENT_SCHEMA)]
+Action = Annotated[AllowedAction, PlainValidator(parse_action), WithJsonSchema(_ACTION_SCHEMA)]
+Protected = Annotated[
+    ProtectedPort | str,
+    PlainValidator(_parse_protected),
+    WithJsonSchema({"type": "string", "pattern": "^[^/]+/[^/]+$"}),
+]
 
 
 class Policy(Part):

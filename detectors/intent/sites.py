@@ -11,6 +11,9 @@ from detectors.intent.models import Site
 _RANKS = ("originator_id", "next_hop", "peer")
 """The better a key tells who advertises, the earlier it is here; the others come last."""
 
+MAX_KNOWN = 4_096
+"""Places whose site is remembered."""
+
 
 class SiteIndex:
     """The matchers of all sites, as one dict for each combination of keys that is in use."""
@@ -18,6 +21,7 @@ class SiteIndex:
     def __init__(self, sites: Mapping[str, Site]) -> None:
         self._ranked: dict[int, dict[tuple[str, ...], dict[tuple[object, ...], int]]] = {}
         self._names = list(sites)
+        self._known: dict[tuple[object, ...], str | None] = {}
         for order, site in enumerate(sites.values()):
             for matcher in site.match:
                 keys = matcher.keys()
@@ -29,6 +33,19 @@ class SiteIndex:
 
     def find(self, event: Event) -> str | None:
         """The name of the site, or None."""
+        place = (
+            *(event.originator_id, event.next_hop, event.peer, event.peer_as),
+            *(event.router, event.router_address),
+        )
+        try:
+            return self._known[place]
+        except KeyError:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            found = self._known[place] = self._search(event)
+            return found
+
+    def _search(self, event: Event) -> str | None:
         for by_keys in self._ranked.values():
             found = [
                 index[values]

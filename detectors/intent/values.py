@@ -11,7 +11,14 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from collector.event import parse_rfc3339
 
@@ -65,6 +72,13 @@ def parse_duration(value: Any) -> int:
     if total > _LONGEST:
         raise ValueError(f"{value!r} is longer than a hundred years")
     return total
+
+
+def duration_text(ns: int) -> str:
+    """Nanoseconds as people write them: the inverse of `parse_duration`."""
+    units = sorted(_UNITS.items(), key=lambda unit: -unit[1])
+    name, size = next(unit for unit in units if ns % unit[1] == 0 and (ns or unit[0] == "s"))
+    return f"{ns // size}{name}"
 
 
 def parse_time(value: Any) -> int:
@@ -160,16 +174,50 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-Duration = Annotated[int, PlainValidator(parse_duration)]
+# What editors are told of each value; it refuses nothing that the parser takes.
+NUMBERS = r"^\s*[0-9]+\s*(-\s*[0-9]+\s*)?$"
+"""A number or a range, as text."""
+DURATION = {
+    "type": ["string", "integer"],
+    "pattern": r"^([0-9]{1,9}(ns|us|ms|s|m|h|d))+$",
+    "minimum": 0,
+    "maximum": 0,
+}
+_TEXT = {"type": "string"}
+
+
+def span_schema(largest: int) -> WithJsonSchema:
+    """What editors are told of a `Span` up to `largest`."""
+    kinds = ["integer", "string"]
+    return WithJsonSchema({"type": kinds, "minimum": 0, "maximum": largest, "pattern": NUMBERS})
+
+
+Duration = Annotated[int, PlainValidator(parse_duration), WithJsonSchema(DURATION)]
 """Nanoseconds."""
-Window = Annotated[TimeWindow, PlainValidator(parse_window)]
-Prefix = Annotated[str, PlainValidator(parse_prefix)]
-Address = Annotated[str, PlainValidator(parse_address)]
-RouteDistinguisher = Annotated[str, PlainValidator(parse_rd)]
+Window = Annotated[
+    TimeWindow,
+    PlainValidator(parse_window),
+    WithJsonSchema({"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}),
+]
+Prefix = Annotated[
+    str,
+    PlainValidator(parse_prefix),
+    WithJsonSchema({**_TEXT, "pattern": "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"}),
+]
+Address = Annotated[
+    str, PlainValidator(parse_address), WithJsonSchema({**_TEXT, "pattern": "^[0-9A-Fa-f:.]+$"})
+]
+RouteDistinguisher = Annotated[
+    str,
+    PlainValidator(parse_rd),
+    WithJsonSchema({**_TEXT, "pattern": "^[0-9]+([.][0-9]+){0,3}:[0-9]+$"}),
+]
 Name = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=255), AfterValidator(_one_line)
 ]
-AsNumber = Annotated[int, BeforeValidator(_strict_int), Field(ge=0, le=2**32 - 1)]
-Count = Annotated[int, BeforeValidator(_strict_int), Field(ge=1, le=10**9)]
-Port = Annotated[int, BeforeValidator(_strict_int), Field(ge=1, le=65535)]
-Score = Annotated[float, PlainValidator(_number)]
+AsNumber = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_strict_int)]
+Count = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(_strict_int)]
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_strict_int)]
+Score = Annotated[
+    float, PlainValidator(_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+]

@@ -4,7 +4,7 @@ Exact by fields, never by text: two rules that are written differently and match
 are the same here.
 """
 
-from detectors.packets.judge import Violation, is_wildcard, touches, violations
+from detectors.packets.judge import Violation, covers, is_wildcard, touches, violations
 from detectors.packets.match import Match, rule_matches
 from detectors.packets.notation import UnreadableRuleError
 from detectors.packets.packet import Packet
@@ -14,6 +14,7 @@ __all__ = [
     "Packet",
     "UnreadableRuleError",
     "Violation",
+    "covers",
     "is_wildcard",
     "rule_matches",
     "touches",

@@ -120,6 +120,26 @@ def touches(match: Match, protected: ProtectedPort | str) -> Packet | None:
     return found
 
 
+def covers(outer: Match, inner: Match) -> bool:
+    """Whether every packet of `inner` is one of `outer` too. A rule that matches nothing is in all.
+
+    Exact: the packets of a rule are a product of sets, and where `outer` looks at a field that only
+    some protocols have, its protocols are those.
+    """
+    if inner.is_empty():
+        return True
+    if outer.is_empty() or outer.version != inner.version:
+        return False
+    for name, allowed in outer.numbers.items():
+        wanted = inner.numbers[name]
+        if wanted is not allowed and not wanted <= allowed:
+            return False
+    if inner.destination.outside([outer.destination]) or inner.source.outside([outer.source]):
+        return False
+    neither = ANY_PORT - outer.either_port
+    return not neither or not inner.pick({"source_port": neither, "destination_port": neither})
+
+
 def is_wildcard(match: Match) -> bool:
     """Whether the rule is not aimed at any destination: none, or a /8 (IPv6: /16) or shorter."""
     return match.destination.fixed_bits <= WIDE[match.version]

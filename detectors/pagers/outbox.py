@@ -82,9 +82,17 @@ class Outbox:
             return int(self._database.execute(query, (pager,)).fetchone()[0])
 
     def done(self, number: int) -> None:
-        """Forget a page: it was accepted, or never will be."""
+        """Forget a page: it was accepted, or never will be.
+
+        That survives `kill -9`. After a power cut the page may be sent again: nothing waits here
+        for the disk.
+        """
         with self._problems():
-            self._database.execute("DELETE FROM pages WHERE number = ?", (number,))
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            try:
+                self._database.execute("DELETE FROM pages WHERE number = ?", (number,))
+            finally:
+                self._database.execute("PRAGMA synchronous = FULL")
 
     def pending(self, pager: str) -> int:
         """How many pages are still to be sent."""

@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from collector.event import Event, View
+from detectors.feeds import Feeds
 from detectors.intent import Intent, Policy
 from detectors.packets import Match, UnreadableRuleError, rule_matches, violations
-from detectors.routes import Route
+from detectors.route import Route
 
 Action = Mapping[str, Any]
 Actions = tuple[Action, ...]
@@ -165,10 +166,10 @@ def _rate(action: Action) -> float:
 class Origin:
     """Where rules come from, for the `from` of a policy."""
 
-    def __init__(self, intent: Intent, seen: Iterable[Route], blind: Iterable[str]) -> None:
-        """`seen` are all the places of one rule, `blind` the routers not completely seen."""
+    def __init__(self, intent: Intent, seen: Iterable[Route], feeds: Feeds) -> None:
+        """`seen` are all the places of one rule, `feeds` know which routers are seen."""
         self._intent = intent
-        self._blind = set(blind)
+        self._feeds = feeds
         self._with_peer = {route.event.router for route in seen if route.event.peer}
 
     def allowed_by(self, policy: Policy, event: Event) -> bool | None:
@@ -184,7 +185,7 @@ class Origin:
         if site is None and event.peer is None and event.view == View.LOC_RIB:
             if event.router in self._with_peer:
                 return True  # the copy of a rule whose origin is judged where it came in
-            if event.router in self._blind:
+            if event.router in self._feeds.blind():
                 return None  # that place may follow in the same dump
         return False
 

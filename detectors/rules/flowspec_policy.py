@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from collector.event import FLOWSPEC_FAMILIES, Event, rfc3339
 from detectors.base import FINE, UNKNOWN, Rule, Severity, Status, Verdict
-from detectors.cutovers import must_be_flushed
+from detectors.cutovers import ended_by
 from detectors.intent import Intent, Policy
 from detectors.packets import Match, is_wildcard, touches
-from detectors.routes import Change, FlowspecRule, Route, Routes
+from detectors.route import Change, Concern, FlowspecRule, Route
+from detectors.routes import Routes
 from detectors.rules._flowspec import (
     Actions,
     Origin,
@@ -83,25 +84,23 @@ class FlowspecPolicy(Rule):
     """
 
     name: ClassVar[str] = "flowspec_policy"
+    concerns: ClassVar[frozenset[Concern]] = frozenset({Concern.ROUTE, Concern.FLOWSPEC})
 
     def __init__(self, intent: Intent) -> None:
         """Judge by the intent's policies; no rule has been seen yet."""
         self._intent = intent
         self._rules: dict[str, FlowspecRule] = {}
-        flushed = {cutover.flush for cutover in intent.cutovers}
         self._members: dict[str, Members] = {
-            policy.name: Members()
-            for policy in intent.flowspec
-            if policy.max_rules is not None or policy.name in flushed
+            policy.name: Members() for policy in intent.flowspec if policy.max_rules is not None
         }
 
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
-        """The rule that changed, the counts it is in, and the rules that a cutover ends."""
-        if change.key is None or not self._intent.judges_flowspec:
-            return ()
+        """The rule that changed, and the counts that it is in."""
         key = change.key
-        if key.family is None or key.family not in FLOWSPEC_FAMILIES:
-            return self._ended_by(key.destination, routes)
+        if key is None or key.family is None or key.family not in FLOWSPEC_FAMILIES:
+            return ()
+        if not self._intent.judges_flowspec:
+            return ()
         rule = FlowspecRule(key.family, key.rd, key.destination)
         self._rules[str(rule)] = rule
         return [str(rule), *self._count(rule, routes)]
@@ -112,7 +111,7 @@ class FlowspecPolicy(Rule):
             return self._judge_count(key, routes)
         rule = self._rules.get(key)
         seen = [route for _, route in routes.of_rule(rule)] if rule else []
-        origin = Origin(self._intent, seen, routes.blind())
+        origin = Origin(self._intent, seen, routes.feeds)
         if rule is None or not seen:
             self._rules.pop(key, None)
             summary = f"Flowspec rule `{key}` is gone: no router that is watched holds it."
@@ -134,6 +133,10 @@ class FlowspecPolicy(Rule):
             return replace(UNKNOWN, again=again)
         summary = f"Flowspec rule `{rule}` is within policy."
         return Verdict(status=Status.FINE, summary=summary, again=again)
+
+    def succeed(self, other: FlowspecPolicy) -> None:
+        """Know which rules the keys mean."""
+        self._rules |= other._rules
 
     def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
         """Know again which rule a key means."""
@@ -208,16 +211,13 @@ class FlowspecPolicy(Rule):
             if now >= route.since + policy.max_age:
                 days = f"{policy.max_age / DAY:g} days"
                 reasons["max_age"] = f"is older than the {days} that policy {policy.name} allows"
-        moments += (c.window.start for c in self._intent.cutovers if c.flush == policy.name)
-        flush = must_be_flushed(self._intent, routes, policy.name, now)
-        if flush is not None:
-            cutover, due = flush
-            moments.append(due)
-            if now >= due:
-                reasons["flush"] = (
-                    f"is left over: cutover {cutover.name} was to flush policy {policy.name} "
-                    f"by {rfc3339(due)[:19]}Z"
-                )
+        ended = ended_by(self._intent, routes, policy.name)
+        if ended is not None:
+            cutover, since = ended
+            reasons["flush"] = (
+                f"is of policy {policy.name}, which ended with cutover {cutover.name} at "
+                f"{rfc3339(since)[:19]}Z"
+            )
         return reasons
 
     # Rules of a policy
@@ -227,23 +227,12 @@ class FlowspecPolicy(Rule):
         if not self._members:
             return
         seen = [route for _, route in routes.of_rule(rule)]
-        origin = Origin(self._intent, seen, routes.blind())
+        origin = Origin(self._intent, seen, routes.feeds)
         for name, members in self._members.items():
             policy = self._intent.policy(name)
             allowed = [route for route in seen if _allows(policy, route, seen, origin)]
-            if not members.note(rule, allowed):
-                continue
-            if policy.max_rules is not None:
+            if members.note(rule, allowed):
                 yield f"policy {name}{MAX_RULES}"
-
-    def _ended_by(self, prefix: str, routes: Routes) -> list[str]:
-        watched = routes.watched_by(prefix)
-        return [
-            str(rule)
-            for cutover in self._intent.cutovers
-            if cutover.flush and self._intent.service(cutover.service).prefix == watched
-            for rule in self._members[cutover.flush].all()
-        ]
 
     def _judge_count(self, key: str, routes: Routes) -> Verdict:
         name = key.removeprefix("policy ").removesuffix(MAX_RULES)
@@ -253,7 +242,7 @@ class FlowspecPolicy(Rule):
         members = self._members[name]
         if len(members.live) <= policy.max_rules:
             count = len(members.live) + len(members.stale)
-            if count > policy.max_rules or not routes.settled() or routes.blind():
+            if count > policy.max_rules or not routes.feeds.settled() or routes.feeds.blind():
                 return UNKNOWN
             summary = f"Policy {name} has no more than its {policy.max_rules} rules again."
             return Verdict(status=Status.FINE, summary=summary)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
 from collector.event import Event, Kind, rfc3339
 from detectors.base import FINE, UNKNOWN, Rule, Severity, Status, Verdict
-from detectors.cutovers import boundaries, started
-from detectors.intent import Cutover, Intent, Service
-from detectors.routes import Change, Routes
+from detectors.cutovers import boundaries, homes, under_way
+from detectors.intent import Intent, Service
+from detectors.route import Cause, Change, Concern
+from detectors.routes import Routes
 from detectors.sites import advertisers, live_sites, site_name, stale_sites
 
 EVERYWHERE = "everywhere"
@@ -19,39 +20,47 @@ EVERYWHERE = "everywhere"
 class UnexpectedWithdrawal(Rule):
     """Judges each home of each service (`service/site`), and the service as a whole.
 
-    A home may be away for `hold` (path hunting), in its maintenance, and once a cutover has
-    begun if a site that the cutover leads to advertises instead. A service that nobody
+    A home may be away for `hold` (path hunting) and in its maintenance. While a cutover is under
+    way, the rule `cutover` judges the home that it leaves and the service as a whole; once it is
+    complete, the new sites are the home. A service that nobody
     advertises any more is a finding of its own (`service everywhere`), and the worse one: it
     takes the place of the finding of its home unless that is open already.
     """
 
     name: ClassVar[str] = "unexpected_withdrawal"
+    alone: ClassVar[bool] = True
+    concerns: ClassVar[frozenset[Concern]] = frozenset({Concern.ROUTE, Concern.SESSION})
 
     def __init__(self, intent: Intent) -> None:
         """Watch the intent's services; nothing has been seen to go yet."""
         self._intent = intent
         self._services = {service.name: service for service in intent.services}
+        self._by_prefix: dict[str, list[Service]] = {}
+        for service in intent.services:
+            self._by_prefix.setdefault(service.prefix, []).append(service)
         self._gone: dict[tuple[str, str], Event] = {}
         """(service, site or EVERYWHERE): the event after which it was not seen any more."""
         self._raised: set[str] = set()
 
+    def prefixes(self) -> Collection[str]:
+        """Those of services."""
+        return self._by_prefix.keys()
+
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
         """Note who has just gone or come back; answer the service's keys."""
         if change.key is None:
-            return self._settle(change.event, routes)
-        watched = routes.watched_by(change.key.destination)
+            return self._settle(change, routes)
         keys: list[str] = []
-        for service in self._services.values():
-            if service.prefix == watched:
-                self._note(service, change, routes)
-                keys += self._keys(service)
+        for service in self._by_prefix[str(change.subject)]:
+            self._note(service, change, routes)
+            keys += self._keys(service)
         return keys
 
     def judge(self, key: str, routes: Routes, now: int) -> Verdict:
         """Fine while the home advertises; resolved when it does so again."""
         subject, _, site = key.replace(f" {EVERYWHERE}", f"/{EVERYWHERE}").rpartition("/")
         service = self._services.get(subject)
-        if service is None or site not in (*service.home, EVERYWHERE):
+        if service is None or site not in (*self._homes_ever(service), EVERYWHERE):
             self._raised.discard(key)
             return FINE
         verdict = self._judge(key, service, site, routes, now)
@@ -61,54 +70,70 @@ class UnexpectedWithdrawal(Rule):
             self._raised.discard(key)
         return verdict
 
+    def succeed(self, other: UnexpectedWithdrawal) -> None:
+        """Know who had gone, and what people were told."""
+        self._gone |= other._gone
+        self._raised |= other._raised
+
     def restore(self, key: str, details: object, at: int) -> None:
         """Remember that people were told of this one."""
         del details, at
         self._raised.add(key)
 
     def _judge(self, key: str, service: Service, site: str, routes: Routes, now: int) -> Verdict:
-        found = advertisers(self._intent, routes, service.prefix, service.rd)
+        found = advertisers(routes, service.prefix, service.rd)
         live, stale = live_sites(found), stale_sites(found)
-        begun = started(self._intent, service, now)
+        home = homes(self._intent, routes, service)
+        current = under_way(self._intent, routes, service, now)
         again = boundaries(self._intent, service, now)
-        if self._present(site, live, begun):
+        if current is not None and site in (EVERYWHERE, current.from_, *current.to):
+            summary = f"{service.name} ({service.prefix}): cutover {current.name} is under way."
+            verdict = replace(FINE, summary=summary)
+        elif site not in (EVERYWHERE, *home):
+            summary = f"{service.name} ({service.prefix}) has its home at {', '.join(home)} now."
+            verdict = replace(FINE, summary=summary)
+        elif live if site == EVERYWHERE else site in live:
             verdict = _fine(service, site, live)
-        elif (end := self._excused_until(service, site, now)) is not None:
+        elif (end := self._excused_until(home, site, now)) is not None:
             verdict = FINE
             again.append(end)
         else:
             gone = self._gone.get((service.name, site))
-            gaps = [cutover.max_gap for cutover in begun if now < cutover.window.end]
-            hold = min(gaps, default=service.hold)
-            if gone is None or (stale and (site == EVERYWHERE or site in stale)):
+            blind = (stale and not live) or not routes.feeds.any_up()
+            if gone is None or blind or site in stale or (stale and site == EVERYWHERE):
                 verdict = UNKNOWN
             elif site != EVERYWHERE and not live and key not in self._raised:
                 verdict = FINE  # told as the finding of the whole service
-            elif now < gone.received + hold:
+            elif now < gone.received + service.hold:
                 verdict = UNKNOWN
-                again.append(gone.received + hold)
+                again.append(gone.received + service.hold)
             else:
-                verdict = _violated(service, site, live, gone, in_cutover=bool(gaps))
+                verdict = _violated(service, home, site, live, gone)
         return replace(verdict, again=min(again, default=None))
 
-    @staticmethod
-    def _present(site: str, live: list[str], begun: list[Cutover]) -> bool:
-        """Whether the site advertises, or one that a begun cutover puts in its place does."""
-        if site == EVERYWHERE:
-            return bool(live)
-        return site in live or any(c.from_ == site and set(c.to) & set(live) for c in begun)
-
-    def _excused_until(self, service: Service, site: str, now: int) -> int | None:
+    def _excused_until(self, home: list[str], site: str, now: int) -> int | None:
         """When the first maintenance ends, if every site that this is about is in one now."""
-        sites = service.home if site == EVERYWHERE else (site,)
+        sites = home if site == EVERYWHERE else [site]
         ends = [m.window.end for s in sites if (m := self._intent.in_maintenance(s, now))]
         return min(ends) if ends and len(ends) == len(sites) else None
 
     def _keys(self, service: Service) -> list[str]:
-        return [f"{service.name} {EVERYWHERE}", *(f"{service.name}/{s}" for s in service.home)]
+        homes = self._homes_ever(service)
+        return [f"{service.name} {EVERYWHERE}", *(f"{service.name}/{site}" for site in homes)]
+
+    def _interchangeable(self, service: Service, change: Change, routes: Routes) -> set[str]:
+        """The sites that may take each other's place at any time."""
+        current = under_way(self._intent, routes, service, change.event.received)
+        sites = homes(self._intent, routes, service)
+        return {*sites, *(current.to if current is not None else ())}
+
+    def _homes_ever(self, service: Service) -> list[str]:
+        """The homes of a service, and those that cutovers may make of other sites."""
+        moves = self._intent.cutovers_of(service.name)
+        return list(dict.fromkeys((*service.home, *(site for move in moves for site in move.to))))
 
     def _note(self, service: Service, change: Change, routes: Routes) -> None:
-        found = advertisers(self._intent, routes, service.prefix, service.rd)
+        found = advertisers(routes, service.prefix, service.rd)
         live = live_sites(found)
         before = change.before or change.after
         if before is None or (service.rd is not None and before.rd != service.rd):
@@ -118,22 +143,28 @@ class UnexpectedWithdrawal(Rule):
         if change.before is None:
             return
         lost = site_name(self._intent, change.before)
-        if change.after is None or site_name(self._intent, change.after) != lost:
-            if lost not in live:
+        instead = site_name(self._intent, change.after) if change.after is not None else None
+        if instead != lost:
+            # Where only best paths are shown, one home hides another one that is still there.
+            known = lost in self._intent.sites
+            hidden = instead in self._interchangeable(service, change, routes)
+            if lost not in live and known and not hidden:
                 self._gone.setdefault((service.name, lost), change.event)
             if not live:
                 self._gone.setdefault((service.name, EVERYWHERE), change.event)
 
-    def _settle(self, event: Event, routes: Routes) -> list[str]:
+    def _settle(self, change: Change, routes: Routes) -> list[str]:
         """Once all tables are seen, what was never seen in them is absent."""
-        if event.kind != Kind.END_OF_RIB or not routes.settled():
+        event = change.event
+        complete = event.kind == Kind.END_OF_RIB or change.cause is Cause.INTENT
+        if not complete or not routes.feeds.settled():
             return []
         keys: list[str] = []
         for service in self._services.values():
-            found = advertisers(self._intent, routes, service.prefix, service.rd)
+            found = advertisers(routes, service.prefix, service.rd)
             if not found:
                 self._gone.setdefault((service.name, EVERYWHERE), event)
-            for site in service.home:
+            for site in homes(self._intent, routes, service):
                 if site not in found:
                     self._gone.setdefault((service.name, site), event)
             keys += self._keys(service)
@@ -149,13 +180,12 @@ def _fine(service: Service, site: str, live: list[str]) -> Verdict:
 
 
 def _violated(
-    service: Service, site: str, live: list[str], gone: Event, *, in_cutover: bool
+    service: Service, home: list[str], site: str, live: list[str], gone: Event
 ) -> Verdict:
     since = f"since {rfc3339(gone.received)[:19]}Z"
     why = f"{gone.reason or gone.kind} seen at {gone.router}"
     if site == EVERYWHERE:
-        homes = ", ".join(service.home)
-        act = "Put the old site back now." if in_cutover else f"Restore it at {homes}."
+        act = f"Restore it at {', '.join(home)}."
         summary = (
             f"{service.name} ({service.prefix}) is gone everywhere {since} ({why}): "
             f"nobody advertises it. {act}"

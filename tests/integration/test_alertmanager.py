@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -25,14 +24,9 @@ from detectors.pagers.outbox import Outbox
 from detectors.pagers.webhook import WebhookPager
 from tests.conftest import unavailable
 from tests.unit.pagers.test_outbox import incident
+from tests.waiting import free_port
 
 BINARY = "prometheus-alertmanager"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Alertmanager:

@@ -1,17 +1,14 @@
-"""`anchorwatch run` as its users start it: what it refuses, and what it takes in its stride."""
+"""`anchorwatch run` as its users start it: what it takes in its stride."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -20,11 +17,11 @@ import pytest
 from anchorwatch import __version__
 from benchmarks.generate import generate
 from benchmarks.table import Shape
-from tests.conftest import need_native, unavailable
-from tests.integration.test_alertmanager import free_port
-from tests.unit.rules.test_contract import INTENT
+from tests.conftest import disk, need_native
+from tests.integration.installation import COMMAND, ROUTE, Installation
 from tests.unit.wire.build import (
     BASIC,
+    bmp,
     initiation,
     monitoring,
     peer_header,
@@ -32,193 +29,14 @@ from tests.unit.wire.build import (
     prefix,
     update,
 )
+from tests.waiting import free_port, until
 
 ROOT = Path(__file__).parents[2]
-ROUTE = monitoring(update(attributes=BASIC, nlri=prefix("192.0.2.50/32")))
-COMMAND = (sys.executable, "-m", "anchorwatch")
-
-
-class Installation:
-    """A folder with settings and an intent, on free ports."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.bmp, self.web = free_port(), free_port()
-        (folder / "intent.yaml").write_text(INTENT)
-        self.settings()
-
-    def settings(self, routers: str = "127.0.0.1", more: str = "") -> None:
-        (self.folder / "anchorwatch.yaml").write_text(
-            f"intent: intent.yaml\nbmp:\n  listen: 127.0.0.1:{self.bmp}\n"
-            f"  routers: [{{address: {routers}}}]\nweb: {{listen: 127.0.0.1:{self.web}}}\n{more}"
-        )
-
-    def refused(self) -> str:
-        """What `run` says before it ends with status 2."""
-        done = subprocess.run(
-            [*COMMAND, "run"],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 2, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stderr
-
-    @contextmanager
-    def running(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [*COMMAND, "run"],
-                cwd=self.folder,
-                env=os.environ | environment,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            deadline = time.monotonic() + 30
-            while not self.answers():
-                assert process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-    def answers(self) -> bool:
-        try:
-            httpx.get(f"http://127.0.0.1:{self.web}/healthz")
-        except httpx.HTTPError:
-            return False
-        return True
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def metrics(self) -> dict[str, float]:
-        text = httpx.get(f"http://127.0.0.1:{self.web}/metrics").text
-        lines = (line.rsplit(" ", 1) for line in text.splitlines() if line[:1] != "#")
-        return {name: float(value) for name, value in lines}
-
-    def metric(self, name: str, value: float) -> None:
-        """Wait until a metric has this value."""
-        deadline = time.monotonic() + 10
-        while self.metrics().get(name) != value:
-            assert time.monotonic() < deadline, (name, self.metrics())
-            time.sleep(0.02)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.bmp))
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Installation:
     return Installation(tmp_path)
-
-
-def test_a_bmp_port_in_use(here: Installation) -> None:
-    with socket.create_server(("127.0.0.1", here.bmp)):
-        error = here.refused()
-    assert error.startswith(
-        f"anchorwatch run: cannot listen for BMP on 127.0.0.1 port {here.bmp}: "
-    )
-    assert "address already in use" in error.lower()
-
-
-def test_a_web_port_in_use(here: Installation) -> None:
-    with socket.create_server(("127.0.0.1", here.web)):
-        error = here.refused()
-    assert error == (
-        f"anchorwatch run: cannot serve the web pages on 127.0.0.1 port {here.web}: "
-        "Address already in use\n"
-    )
-
-
-def test_a_web_address_that_is_not_loopback_needs_a_token(here: Installation) -> None:
-    path = here.folder / "anchorwatch.yaml"
-    path.write_text(path.read_text().replace(f"127.0.0.1:{here.web}", f"0.0.0.0:{here.web}"))
-    assert "is not loopback: set web.token_file" in here.refused()
-
-
-def test_settings_with_mistakes_name_each_with_its_line(here: Installation) -> None:
-    (here.folder / "anchorwatch.yaml").write_text(
-        "intent: intent.yaml\nbmp:\n  listen: nowhere\n  routers: []\npager: []\n"
-    )
-    error = here.refused()
-    assert "anchorwatch.yaml:3: bmp.listen: 'nowhere' is not ADDRESS:PORT" in error
-    assert "anchorwatch.yaml:4: bmp.routers" in error
-    assert "anchorwatch.yaml:5: pager" in error
-    assert "pagers" in error  # did you mean
-
-
-def test_an_intent_with_ten_mistakes_names_all_ten(here: Installation) -> None:
-    (here.folder / "intent.yaml").write_text(
-        """version: 2
-sites:
-  a: {match: []}
-  b: {match: [{peer: nowhere}]}
-services:
-  - {name: web, prefix: 192.0.2.50/24, home: [nobody], hold: soon}
-anycast:
-  - {name: x, prefix: 10.0.0.1/32, sites: [a], minimum: 5}
-flowspec:
-  - {name: m, destinations: [192.0.2.0/24], actions: [explode]}
-protect: [tcp/99999]
-surprise: yes
-"""
-    )
-    done = subprocess.run(
-        [*COMMAND, "check", "-c", "anchorwatch.yaml"],
-        cwd=here.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    lines = [line.split(":")[1] for line in done.stderr.splitlines()]
-    assert len(done.stderr.splitlines()) >= 10
-    assert {"1", "3", "4", "6", "8", "10", "11", "12"} <= set(lines)
-    assert "Traceback" not in done.stderr
-
-
-def test_a_store_that_cannot_be_written(here: Installation) -> None:
-    (here.folder / "anchorwatch-data").write_text("in the way")
-    assert "File exists" in here.refused()
-
-
-def test_a_read_only_disk(here: Installation) -> None:
-    if os.geteuid() != 0:
-        unavailable("needs root, to mount a read-only disk")
-    disk = here.folder / "anchorwatch-data"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], check=True)
-    try:
-        error = here.refused()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-    assert error == (
-        "anchorwatch run: cannot open a store at anchorwatch-data/store: Read-only file system\n"
-    )
-
-
-def test_a_second_run_on_the_same_state(here: Installation, tmp_path: Path) -> None:
-    with here.running():
-        text = (here.folder / "anchorwatch.yaml").read_text()
-        other = text.replace(str(here.bmp), str(free_port())).replace(
-            str(here.web), str(free_port())
-        )
-        (here.folder / "anchorwatch.yaml").write_text(other)
-        assert "is in use by another anchorwatch" in here.refused()
-
-
-def test_a_secret_that_is_not_there(here: Installation) -> None:
-    here.settings(
-        more="pagers:\n  - webhook: {url: http://127.0.0.1:1/, token_file: /nonexistent}\n"
-    )
-    assert "cannot use /nonexistent: No such file or directory" in here.refused()
 
 
 def test_an_unknown_router_is_refused_and_counted(here: Installation) -> None:
@@ -246,6 +64,23 @@ def test_malformed_bmp_ends_one_session_and_no_other(here: Installation) -> None
         labels = '{reason="malformed-route-monitoring",router="good"}'
         assert here.metrics()[f"anchorwatch_decode_errors_total{labels}"] == 1
     assert "Traceback" not in here.log()
+
+
+def test_what_a_sender_is_known_to_do_is_counted_whichever_decoder_reads_it(
+    here: Installation,
+) -> None:
+    here.settings(routers="127.0.0.1, name: rr1, sender: gobgp")
+    plain = monitoring(update(attributes=BASIC, nlri=prefix("203.0.113.0/24")))
+    post = monitoring(
+        update(attributes=BASIC, nlri=prefix("203.0.113.0/24")), peer_header(flags=0x40)
+    )
+    trailing = bmp(0, plain[6:] + b"\0\1\0\0")
+    with here.running(), here.connect() as router:
+        router.sendall(initiation("r1") + peer_up() + trailing * 3 + post)
+        counted = 'anchorwatch_sender_quirks_total{{quirk="{}",router="rr1"}}'
+        here.metric(counted.format("trailing-octets"), 3)
+        here.metric(counted.format("post-policy-ghosts"), 1)
+        assert not any("decode_errors" in name for name in here.metrics())
 
 
 def test_what_was_received_is_in_the_store_afterwards(here: Installation) -> None:
@@ -326,3 +161,55 @@ def test_a_receiver_that_is_down_is_told_by_health_and_metrics(here: Installatio
         assert answer.status_code == 503
         (problem,) = answer.json()["problems"]
         assert problem.startswith("pager webhook does not take pages: http://127.0.0.1:")
+
+
+@pytest.fixture
+def roomy_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with room for what the test stores, and for the engine to merge it."""
+    with disk(tmp_path / "disk", "size=256m") as folder:
+        yield folder
+
+
+def test_a_full_spool_stops_reading_and_is_an_incident(
+    here: Installation, roomy_disk: Path
+) -> None:
+    here.settings(more=f"state: {roomy_disk}\nspool: {{folder: waiting, max_size: 1MiB}}\n")
+    stream = generate(Shape(routes=60_000, flowspec=0))
+    with here.running():
+        ballast = roomy_disk / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(65_536))
+        with here.connect() as router:
+            router.settimeout(1)
+            with suppress(TimeoutError):
+                router.sendall(stream.bmp * 3)
+            here.metric("anchorwatch_reading_paused", 1)
+            time.sleep(0.3)
+            opened = 'anchorwatch_incident_transitions_total{detector="store",state="open"}'
+            assert here.metrics()[opened] == 1
+            read = here.metrics()['anchorwatch_bmp_bytes_total{router="generated"}']
+            answer = httpx.get(f"http://127.0.0.1:{here.web}/healthz")
+            assert answer.status_code == 503
+            assert "reading is paused: too much waits for the store" in answer.json()["problems"]
+            time.sleep(0.5)
+            assert here.metrics()['anchorwatch_bmp_bytes_total{router="generated"}'] == read
+            ballast.unlink()
+            resolved = opened.replace('"open"', '"resolved"')
+
+            def over(found: dict[str, float]) -> bool:
+                """The spool may have been full again while it was worked off."""
+                waits = found["anchorwatch_spool_segments"] or found["anchorwatch_reading_paused"]
+                return not waits and found[resolved] == found[opened]
+
+            until(lambda: over(here.metrics()), "nothing waits, and the incident is over", 60)
+            assert here.metrics()['anchorwatch_bmp_bytes_total{router="generated"}'] > read
+            written, spooled = (
+                "anchorwatch_store_rows_written_total",
+                "anchorwatch_spool_rows_total",
+            )
+            until(lambda: (m := here.metrics())[written] == m[spooled], "all of it is stored", 60)
+    log = here.log()
+    assert "open store: anchorwatch has stopped reading BMP, so what changes now is not" in log
+    assert "resolved store: " in log
+    assert "Traceback" not in log

@@ -12,7 +12,7 @@ from collector.event import parse_rfc3339
 from deploy.lab import lab as lab_module
 from deploy.lab import netns
 from deploy.lab.lab import ANCHOR, BEAST, SERVICE6, WEB, Lab
-from tests.lab.watched import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.lab
 

@@ -6,13 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from deploy.lab.lab import Lab
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -35,15 +35,23 @@ pagers:
 class Watched:
     """A running watch over the lab, and what it told people."""
 
-    def __init__(self, lab: Lab, folder: Path, intent: str) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        folder: Path,
+        intent: str,
+        settings: str = SETTINGS,
+        feeds: Collection[str] = ("controller",),
+    ) -> None:
         """Start the receivers and the watch; wait until the routers' tables are complete."""
         self.lab = lab
+        self._feeds = dict.fromkeys(feeds, "complete")
         self._folder = folder
         self._pages = folder / "pages.jsonl"
         self._pages.touch()
         (folder / "intent.yaml").write_text(intent)
         (folder / "anchorwatch.yaml").write_text(
-            SETTINGS.format(bmp_port=lab.bmp_port, controller=lab.controller.address)
+            settings.format(bmp_port=lab.bmp_port, controller=lab.controller.address)
         )
         (folder / "alertmanager.yml").write_text(
             "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
@@ -75,7 +83,7 @@ class Watched:
     def feeds_complete(self) -> bool:
         """Whether the watch says that it sees all it knows of."""
         health: dict[str, Any] = json.loads(self.get(WEB, "/healthz") or "{}")
-        return bool(health.get("feeds") == {"controller": "complete"})
+        return bool(health.get("feeds") == self._feeds)
 
     def kill(self) -> None:
         """End the watch as a power cut would."""
@@ -119,6 +127,17 @@ class Watched:
         pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")
         return {name: float(value) for name, value in pairs}
 
+    def cutover(self, *words: str) -> dict[str, Any]:
+        """What `anchorwatch cutover` answers."""
+        command = [sys.executable, "-m", "anchorwatch", "cutover", *words, "--json"]
+        process = self.lab.noc.popen(
+            command, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, said = process.communicate(timeout=60)
+        assert process.returncode in (0, 1), said.decode()
+        told: dict[str, Any] = json.loads(out)
+        return told
+
     def log(self) -> str:
         """The end of what the watch has logged."""
         return (self._folder / "watch.log").read_text()[-3000:]
@@ -138,18 +157,3 @@ class Watched:
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._folder / f"{name}.log").open("ab") as log:
             return self.lab.noc.popen(command, cwd=self._folder, stdout=log, stderr=log)
-
-
-def until(
-    condition: Callable[[], T | None],
-    what: str,
-    seconds: float = 20,
-    context: Callable[[], str] = str,
-) -> T:
-    """Wait for something to be true, and answer it; fail with words where it does not come."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}\n{context()}")

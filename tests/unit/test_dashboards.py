@@ -1,101 +1,283 @@
-"""The dashboards are built from the script, and every ClickHouse panel answers on a real story."""
+"""The dashboards are built from the script, keep the rules of good ones, and name what exists.
+
+What their questions answer is in tests/integration/dashboards.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards.build import DASHBOARDS, FOLDER, rendered
+from dashboards.build import DASHBOARDS, FOLDER, content, demo_intent, rendered
+from dashboards.grafana import expand, variables
+from dashboards.plan import plan_of, text
+from detectors.intent import load_intent, parse_intent
+from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[2]
+GRAFANA = ROOT / "deploy/grafana"
+KNOWN_UNITS = {"short", "string", "s", "bytes", "percentunit", "cps", "Bps", "dateTimeAsIso"}
+
+
+def dashboard(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / name).read_text())
+    return found
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_rebuild_changes_nothing(name: str) -> None:
-    assert (FOLDER / name).read_text() == rendered(name)
+    assert (FOLDER / name).read_text() == rendered(name, demo_intent())
 
 
-def panels(name: str) -> list[dict[str, Any]]:
-    return list(json.loads((FOLDER / name).read_text())["panels"])
+def test_every_file_of_the_folder_is_built() -> None:
+    assert {path.name for path in FOLDER.glob("*.json")} == set(DASHBOARDS)
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_grafana_s_own_types_lose_nothing(name: str) -> None:
+    register_default_plugins()
+    there = dashboard(name)
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(there)))
+    assert again == there
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_dashboard_can_be_found_linked_and_refreshed(name: str) -> None:
+    there = dashboard(name)
+    assert there["uid"] == f"anchorwatch-{name.removesuffix('.json')}"
+    assert there["title"].startswith("anchorwatch: ")
+    assert there["description"]
+    assert there["tags"] == ["anchorwatch", "bgp"]
+    assert there["timezone"] == "utc"
+    (link,) = there["links"]
+    assert (link["type"], link["tags"], link["keepTime"]) == ("dashboards", ["anchorwatch"], True)
+
+
+def test_titles_and_uids_are_unique() -> None:
+    boards = [dashboard(name) for name in DASHBOARDS]
+    for key in ("uid", "title"):
+        assert len({board[key] for board in boards}) == len(boards)
+    for board in boards:
+        titles = [panel["title"] for panel in board["panels"]]
+        assert len(set(titles)) == len(titles)
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_every_panel_says_what_it_shows_and_asks_a_variable_data_source(name: str) -> None:
-    for panel in panels(name):
+    there = dashboard(name)
+    known = {v["name"]: v.get("query") for v in there["templating"]["list"]}
+    for panel in there["panels"]:
         assert panel["title"]
-        assert panel["description"]
-        assert panel["targets"]
-        assert panel["datasource"]["uid"].startswith("${")
-        if panel["type"] != "table":
-            assert panel["fieldConfig"]["defaults"]["unit"]
-    numbers = [panel["id"] for panel in panels(name)]
-    assert len(set(numbers)) == len(numbers)
+        assert panel["description"].endswith("."), panel["title"]
+        assert panel["targets"], panel["title"]
+        sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
+        for source in sources:
+            assert known[source["uid"].strip("${}")] == source["type"], panel["title"]
+        if panel["type"] not in ("table", "logs"):
+            assert panel["fieldConfig"]["defaults"]["unit"] in KNOWN_UNITS, panel["title"]
+        if panel["type"] == "stat":
+            assert len(panel["fieldConfig"]["defaults"]["thresholds"]["steps"]) >= 1
+    numbers = [panel["id"] for panel in there["panels"]]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
-def expand(sql: str, begin: int, end: int) -> str:
-    """The macros as the ClickHouse data source expands them."""
-    sql = re.sub(
-        r"\$__timeInterval\(([^)]*)\)",
-        r"toStartOfInterval(toDateTime(\1), INTERVAL 10 second)",
-        sql,
-    )
-    between = rf"\1 >= toDateTime({begin}) AND \1 <= toDateTime({end})"
-    return re.sub(r"\$__timeFilter\(([^)]*)\)", between, sql)
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_panels_fill_the_width_and_do_not_overlap(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard(name)["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (place.get("x", 0) + dx, place.get("y", 0) + dy)
+            for dx in range(place["w"])
+            for dy in range(place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    rows = {y for _, y in taken}
+    assert all((x, y) in taken for y in rows for x in range(24)), "a hole in the wall"
 
 
-def test_clickhouse_panels_answer_on_the_recorded_story(tmp_path: Path) -> None:
-    code = """
-    import json, sys
-    from pathlib import Path
-    from anchorwatch.demo.scenario import INTENT
-    from collector.event import rfc3339
-    from collector.inputs.files import read_events
-    from collector.store.embedded import EmbeddedStore
-    from collector.store.writer import Writer
-    from detectors.engine import Engine
-    from detectors.intent import parse_intent
-    from tests.unit.test_dashboards import expand, panels
-    events = list(read_events("anchorwatch/demo/story.pcap.gz"))
-    begin, end = events[0].received, events[-1].received
-    window = f"[{rfc3339(begin)}, {rfc3339(end + 60 * 10**9)}]"
-    engine = Engine(parse_intent(INTENT.format(mark="#", window=window)))
-    writer = Writer(Path(sys.argv[1]))
-    writer.put(events)
-    before_the_end = [e for e in events if e.received < begin + 27 * 10**9]
-    writer.put([t.to_dict() for e in before_the_end for t in engine.process(e)])
-    assert writer.close() == 0
-    store = EmbeddedStore(Path(sys.argv[1]))
-    for panel in panels("overview.json"):
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_no_macro_and_no_variable_is_left_over(name: str) -> None:
+    there = dashboard(name)
+    values = variables(there)
+    for panel in there["panels"]:
         for target in panel["targets"]:
             if "rawSql" in target:
-                sql = expand(target["rawSql"], begin // 10**9, end // 10**9 + 1)
-                assert "$" not in sql, sql
-                rows = store.query(sql)
-                print(json.dumps([panel["title"], rows.column_names, rows.num_rows,
-                                  [str(rows.to_pylist()[:1])]]))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "store")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+                asked = expand(target["rawSql"], values, 0, 1000)
+                assert "$" not in asked, asked[asked.index("$") - 40 :][:100]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_variable_is_used(name: str) -> None:
+    there = dashboard(name)
+    used = json.dumps(there["panels"])
+    for variable in there["templating"]["list"]:
+        if variable["type"] != "constant":  # these come as one set
+            assert re.search(rf"\$\{{{variable['name']}\b|\${variable['name']}\)", used)
+
+
+def test_links_lead_to_dashboards_and_variables_that_exist() -> None:
+    boards = {dashboard(name)["uid"]: dashboard(name) for name in DASHBOARDS}
+    urls = set(re.findall(r'"url": "(/d/[^"]*)"', json.dumps(list(boards.values()))))
+    assert len(urls) >= 2
+    for url in urls:
+        uid = url.split("/")[2].partition("?")[0]
+        names = {variable["name"] for variable in boards[uid]["templating"]["list"]}
+        assert set(re.findall(r"var-(\w+)=", url)) <= names
+
+
+# Prometheus
+
+
+def exprs() -> dict[str, str]:
+    """Every question to Prometheus, of panels and alert rules, by where it stands."""
+    found = {
+        f"{name}: {panel['title']} {target['refId']}": target["expr"]
+        for name in DASHBOARDS
+        for panel in dashboard(name)["panels"]
+        for target in panel["targets"]
+        if "expr" in target
+    }
+    for rule in alert_rules():
+        for part in rule["data"]:
+            if "expr" in part["model"]:
+                found[f"alert: {rule['title']}"] = part["model"]["expr"]
+    return found
+
+
+OF_TABLES = ("anchorwatch_gobgp_", "anchorwatch_board_")
+"""What metrics begin with whose names the program puts together, or has elsewhere."""
+
+
+def test_every_metric_has_a_panel_and_every_panel_a_metric_that_exists() -> None:
+    listed = set(
+        re.findall(
+            r"^\| `(\w+)` \|", (ROOT / "docs/reference/metrics.md").read_text(), re.MULTILINE
+        )
     )
+    source = (ROOT / "anchorwatch/metrics.py").read_text()
+    asked = {
+        metric.removesuffix("_bucket")
+        for expr in exprs().values()
+        for metric in re.findall(r"anchorwatch_\w+", expr)
+    }
+    assert asked == listed
+    for metric in (name for name in asked if not name.startswith(OF_TABLES)):
+        assert f'"{metric.removesuffix("_total")}"' in source, metric
+
+
+def test_prometheus_understands_every_question(tmp_path: Path) -> None:
+    if shutil.which("promtool") is None:
+        unavailable("needs promtool (Debian: prometheus)")
+    rules = [
+        {"record": f"asked:{number}", "expr": expr.replace("$__rate_interval", "1m")}
+        for number, expr in enumerate(exprs().values())
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(rules)} rules found" in done.stdout
+
+
+# Provisioning
+
+
+def provisioned(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((GRAFANA / "provisioning" / path).read_text())
+    return found
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    (group,) = provisioned("alerting/anchorwatch.yaml")["groups"]
+    return list(group["rules"])
+
+
+def test_the_data_sources_are_those_that_dashboards_and_alerts_ask() -> None:
+    sources = provisioned("datasources/anchorwatch.yaml")["datasources"]
+    by_uid = {source["uid"]: source["type"] for source in sources}
+    assert sorted(by_uid.values()) == ["grafana-clickhouse-datasource", "prometheus"]
+    for rule in alert_rules():
+        for part in rule["data"]:
+            assert part["datasourceUid"] in {*by_uid, "__expr__"}, rule["title"]
+
+
+def test_alert_rules_say_what_to_do_and_have_a_condition() -> None:
+    rules = alert_rules()
+    assert len({rule["uid"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule["condition"] in {part["refId"] for part in rule["data"]}
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["noDataState"] in ("OK", "Alerting", "NoData")
+
+
+def test_dashboards_are_provisioned_from_where_they_are() -> None:
+    (provider,) = provisioned("dashboards/anchorwatch.yaml")["providers"]
+    assert provider["type"] == "file"
+    assert provider["options"]["path"].endswith("/dashboards")
+
+
+# The intent
+
+
+def test_names_of_the_intent_stand_as_text() -> None:
+    assert text("it's $5\\") == r"'it\'s \x245\\'"
+
+
+def test_an_empty_intent_makes_dashboards_too() -> None:
+    plan = plan_of(parse_intent("version: 1"))
+    assert plan.site == "next_hop"
+    assert plan.watch.startswith("null('kind String")
+    for name in DASHBOARDS:
+        assert content(name, parse_intent("version: 1"))["panels"]
+
+
+def test_the_better_matcher_goes_first() -> None:
+    plan = plan_of(load_intent(ROOT / "docs/examples/intent.yaml"))
+    assert plan.site == (
+        "multiIf(originator_id = '10.0.0.1', 'legacy-pe', next_hop = '10.0.0.1', 'legacy-pe', "
+        "next_hop = '10.0.1.1', 'new-pe1', next_hop = '10.0.1.2', 'new-pe2', "
+        "peer = '10.0.0.1', 'legacy-pe', concat('unknown site ', next_hop))"
+    )
+
+
+def test_the_command_writes_for_another_intent_or_says_what_is_wrong(tmp_path: Path) -> None:
+    def build(*words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dashboards.build", *map(str, words)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    intent = tmp_path / "intent.yaml"
+    shutil.copy(ROOT / "docs/examples/intent.yaml", intent)
+    done = build("--intent", intent, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
-    answers = {row[0]: row[1:] for row in map(json.loads, done.stdout.splitlines())}
-    columns, rows, _ = answers["Open incidents"]
-    assert columns == ["severity", "detector", "key", "opened", "state", "summary"]
-    assert rows == 2  # the rule that was left over, and the kill switch
-    columns, rows, _ = answers["Incident transitions"]
-    assert columns == ["time", "state", "transitions"]
-    assert rows >= 2
-    assert answers["Route and rule changes"][0] == ["time", "kind", "changes"]
-    assert answers["Route and rule changes"][1] >= 4
-    assert answers["Flowspec rules"][1] == 0  # at the end, every rule is gone
+    built = json.loads((tmp_path / "cutover.json").read_text())
+    assert variables(built)["cutover"] == ["legacy-beast-2026-12"]
+    for wrong, words in (
+        (("--intent", tmp_path / "none.yaml"), "none.yaml"),
+        (("--output", tmp_path / "none"), "No such file or directory"),
+    ):
+        done = build(*wrong)
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr

@@ -71,7 +71,7 @@ def test_the_example_says_all_that_it_says() -> None:
     )
     assert (cutover.from_, cutover.to, cutover.flush) == ("legacy-pe", ("new-pe1",), "migration")
     assert intent.watched_prefixes() == ["192.0.2.50/32", "10.100.0.254/32"]
-    assert intent.expected_routers() == ["rr1"]
+    assert intent.expected_feeds() == [("rr1", None)]
     assert intent.feeds[0].silent_after == 60 * SECOND
 
 
@@ -212,7 +212,7 @@ LATE = "window: [2026-12-01T11:00:00Z, 2026-12-01T13:00:00Z]"
             "feeds[0].router: should be a valid string, not 7 (put it in quotes)",
         ),
         ("feeds: [{router: r, silent_after: 0s}]", "feeds[0].silent_after: must be longer than 0s"),
-        ("feeds: [{router: r}, {router: r}]", "feeds[1].router: 'r' is also feeds[0]"),
+        ("feeds: [{router: r}, {router: r}]", "feeds[1].router: 'r' is also feeds[0] (i.yaml:2)"),
         (
             "sites: {a: {match: [{}]}}",
             NOTHING,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,12 +22,17 @@ from starlette.routing import Route
 
 from anchorwatch import __version__
 from anchorwatch.errors import UserError
-from anchorwatch.metrics import Metrics
+from anchorwatch.metrics import Metrics, Parts
 from anchorwatch.web.app import Health, WebServer, create_app
 from collector.event import Event
 from collector.native import decoder_name
+from detectors.base import Rule
+from detectors.feed import FeedKey, FeedState
+from detectors.incidents import Incident
+from detectors.intent import parse_intent
 from detectors.pagers.delivery import Delivery
 from detectors.pagers.outbox import Outbox
+from detectors.rules.failover import Distribution, Failover
 from tests.unit.pagers.test_outbox import Receiver, incident
 
 
@@ -76,13 +83,41 @@ def test_nothing_is_told_without_the_token(path: str, given: bytes | None) -> No
     answer = request(path, token="secret", given=given)  # noqa: S106 - made up here
     assert answer.status_code == 401
     assert answer.text == "a bearer token is needed\n"
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    challenges = answer.headers.get_list("WWW-Authenticate")
+    assert challenges == ["Bearer", 'Basic realm="anchorwatch", charset="UTF-8"']
 
 
 @pytest.mark.parametrize("token", ["secret", "s\u00e9cret"])
 def test_the_token_opens(token: str) -> None:
     answer = request("/metrics", token=token, given=f"Bearer {token}".encode())
     assert answer.status_code == 200
+    for user in ("", "noc", "\u00e9"):
+        basic = b64encode(f"{user}:{token}".encode())
+        assert request("/metrics", token=token, given=b"Basic " + basic).status_code == 200
+
+
+@pytest.mark.parametrize("given", [b":", b"noc:", b"noc:wrong", b"secret:", b"secret"])
+def test_a_browser_needs_the_token_as_its_password(given: bytes) -> None:
+    basic = b"Basic " + b64encode(given)
+    assert request("/", token="secret", given=basic).status_code == 401  # noqa: S106 - made up here
+    assert request("/", token="secret", given=b"Basic \xff").status_code == 401  # noqa: S106
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8480", 404), ("127.0.0.1", 404), ("[::1]:1", 404), ("evil.example:8480", 403)],
+)
+def test_without_a_token_no_name_of_others_leads_here(host: str, status: int) -> None:
+    """A page of the world may give itself a name that leads to loopback."""
+    app = create_app(Metrics(), Health)
+    assert asked(app, "/none", {b"Host": host.encode()}).status_code == status
+    assert asked(app, "/healthz", {b"Host": host.encode()}).status_code == 200
+
+
+def test_every_answer_says_what_a_browser_may_do_with_it() -> None:
+    for answer in (request("/healthz"), request("/", token="secret")):  # noqa: S106 - made up here
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - refused
@@ -198,18 +233,49 @@ class Server:
         self.octets = Counter({"rr1": 4096})
         self.refused = Counter({"unknown-router": 3})
         self.errors = Counter({("rr1", "version"): 1})
+        self.quirks = Counter({("rr1", "zero-time"): 6})
         self.routes = Counter({"announce": 40, "withdraw": 2})
 
 
 class Engine:
     def __init__(self) -> None:
         self.blind = ("rr2",)
-        self.open_incidents = (incident("a"), incident("b"))
+        self.open_incidents = [incident("a"), incident("b")]
         self.errors = Counter({"flapping": 2})
+
+    def rule(self, name: str) -> Rule:
+        """One failover has been measured."""
+        assert name == "failover"
+        failover = Failover(parse_intent("version: 1"))
+        failover.distributions["anchor"] = Distribution()
+        failover.distributions["anchor"].add(1_500_000_000)
+        return failover
+
+    def feed_states(self) -> dict[FeedKey, FeedState]:
+        """One router that tells the time, an hour ahead of ours, and one that does not."""
+        state = FeedState()
+        news = Event(received=10, sequence=1, feed="bmp", kind="stats", time=10 + 3600 * 10**9)
+        state.hear(news)
+        return {FeedKey("rr1", "bmp"): state, FeedKey("rr2", "bmp"): FeedState()}
+
+
+class Clock:
+    ahead = 2_500_000_000
+
+
+class Impaired:
+    @property
+    def open(self) -> list[Incident]:
+        return [msgspec.structs.replace(incident("c"), severity="warning")]
+
+
+class Spool:
+    depth, octets, max_octets, age = 3, 5000, 4096, 12.5
 
 
 class Writer:
     rows_written, inserts, failures, pending_octets, full = 100, 4, 1, 600, True
+    rows_spooled, spool = 120, Spool()
 
 
 def values(metrics: Metrics) -> dict[str, float]:
@@ -230,7 +296,8 @@ def parts(tmp_path: Path) -> Any:
 
 def watched(outbox: Outbox, delivery: Delivery) -> Metrics:
     metrics = Metrics()
-    metrics.watch(Server(), Engine(), Writer(), outbox, delivery)  # type: ignore[arg-type]
+    parts = (Clock(), Server(), Engine(), Impaired(), Writer(), outbox, delivery)
+    metrics.watch(Parts(*parts))  # type: ignore[arg-type]
     return metrics
 
 
@@ -245,7 +312,10 @@ def test_every_metric_has_its_value(parts: tuple[Outbox, Delivery]) -> None:
     metrics.count([event, event], [incident("a"), incident("a", "resolved")])
     metrics.page_latency.labels("p").observe(0.02)
     found = values(metrics)
-    buckets = [name for name in found if name.startswith("anchorwatch_page_latency_seconds_bucket")]
+    buckets = [name for name in found if "_seconds_bucket{" in name]
+    assert found['anchorwatch_failover_seconds_bucket{le="1.0",name="anchor"}'] == 0
+    assert found['anchorwatch_failover_seconds_bucket{le="2.5",name="anchor"}'] == 1
+    assert found['anchorwatch_failover_seconds_bucket{le="+Inf",name="anchor"}'] == 1
     assert found['anchorwatch_page_latency_seconds_bucket{le="0.01",pager="p"}'] == 0
     assert found['anchorwatch_page_latency_seconds_bucket{le="0.025",pager="p"}'] == 1
     del found['anchorwatch_page_latency_seconds_created{pager="p"}']
@@ -257,20 +327,30 @@ def test_every_metric_has_its_value(parts: tuple[Outbox, Delivery]) -> None:
         'anchorwatch_incident_transitions_total{detector="flowspec_policy",state="resolved"}': 1,
         'anchorwatch_page_latency_seconds_count{pager="p"}': 1,
         'anchorwatch_page_latency_seconds_sum{pager="p"}': 0.02,
+        "anchorwatch_clock_ahead_seconds": 2.5,
         "anchorwatch_bmp_sessions": 2,
         'anchorwatch_bmp_messages_total{router="rr1",type="route-monitoring"}': 7,
         'anchorwatch_bmp_bytes_total{router="rr1"}': 4096,
         'anchorwatch_bmp_refused_total{reason="unknown-router"}': 3,
         'anchorwatch_decode_errors_total{reason="version",router="rr1"}': 1,
+        'anchorwatch_sender_quirks_total{quirk="zero-time",router="rr1"}': 6,
         "anchorwatch_feeds_blind": 1,
+        'anchorwatch_feed_skew_seconds{feed="bmp",router="rr1"}': -3600,
         'anchorwatch_incidents_open{severity="info"}': 0,
-        'anchorwatch_incidents_open{severity="warning"}': 0,
+        'anchorwatch_incidents_open{severity="warning"}': 1,
         'anchorwatch_incidents_open{severity="critical"}': 2,
         'anchorwatch_rule_errors_total{rule="flapping"}': 2,
+        'anchorwatch_failover_seconds_count{name="anchor"}': 1,
+        'anchorwatch_failover_seconds_sum{name="anchor"}': 1.5,
         "anchorwatch_store_rows_written_total": 100,
         "anchorwatch_store_inserts_total": 4,
         "anchorwatch_store_insert_failures_total": 1,
-        "anchorwatch_store_pending_bytes": 600,
+        "anchorwatch_spool_rows_total": 120,
+        "anchorwatch_spool_pending_bytes": 600,
+        "anchorwatch_spool_segments": 3,
+        "anchorwatch_spool_bytes": 5000,
+        "anchorwatch_spool_max_bytes": 4096,
+        "anchorwatch_spool_age_seconds": 12.5,
         "anchorwatch_reading_paused": 1,
         'anchorwatch_pages_sent_total{pager="p"}': 5,
         'anchorwatch_pages_failed_total{outcome="dropped",pager="q"}': 2,

@@ -22,6 +22,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 const ROUTE_MONITORING: u8 = 0;
 const BGP_HEADER: usize = 19;
 const UPDATE: u8 = 2;
+/// 2000-01-01, seconds: an earlier time of a router is none.
+const EARLIEST: i64 = 946_684_800;
 /// Routes times octets of attributes that one UPDATE may say.
 const LARGEST_EXPANSION: usize = 16 << 20;
 /// What a row takes beside its lists, about.
@@ -141,7 +143,8 @@ impl Decoder {
         let peer = self.peers.find(&header[..KEY]).ok_or(Decline)?;
         let mut clock = Reader::new(&header[KEY..]);
         let (seconds, microseconds) = (i64::from(clock.u32()?), i64::from(clock.u32()?));
-        let time = seconds * 1_000_000_000 + microseconds * 1_000;
+        let known = seconds >= EARLIEST;
+        let time = if known { seconds * 1_000_000_000 + microseconds * 1_000 } else { 0 };
         let body = update(&mut reader)?;
         let scene = Scene { peer, time, received, sequence };
         self.whole(|decoder| decoder.update(body, &scene))?;

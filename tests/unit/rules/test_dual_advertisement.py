@@ -88,18 +88,12 @@ def test_an_unknown_place_is_named_by_what_is_seen(engine: Engine) -> None:
     assert opened.details["offenders"] == ["unknown site (next hop 203.0.113.9, peer 203.0.113.9)"]
 
 
-def test_overlap_in_the_window_is_fine_until_max_overlap(engine: Engine) -> None:
+def test_overlap_in_the_window_is_told_by_the_cutover_alone(engine: Engine) -> None:
     at = START + 110 * SECOND
-    assert play(engine, announce(at, "new-pe1")) == []
-    assert engine.advance(at + 30 * SECOND - 1) == []
-    (opened,) = engine.advance(at + 30 * SECOND)
-    assert opened.opened == at + 30 * SECOND
-    assert "longer than the 30 s of overlap that cutover move allows" in opened.summary
-    later = at + 40 * SECOND
-    play(engine, withdraw(later, "legacy-pe"))
-    assert dual(play(engine, withdraw(later, "legacy-pe", router="r2"))) == [
-        (State.RESOLVED, "web")
-    ]
+    for router in ("r1", "r2"):
+        assert play(engine, announce(at, "new-pe1", router=router)) == []
+    (opened,) = engine.advance(at + 31 * SECOND)
+    assert (opened.detector, opened.details["faults"]) == ("cutover", ["overlap"])
 
 
 def test_a_cutover_in_time_is_quiet_and_the_new_site_is_home_from_then_on(engine: Engine) -> None:
@@ -121,11 +115,15 @@ def test_a_site_that_the_cutover_does_not_name_gets_no_overlap(engine: Engine) -
     assert dual(play(engine, announce(START + 110 * SECOND, "new-pe2"))) == [(State.OPEN, "web")]
 
 
-def test_overlap_ends_with_the_window(engine: Engine) -> None:
-    at = START + 290 * SECOND
-    assert play(engine, announce(at, "new-pe1")) == []
-    (opened,) = engine.advance(START + 400 * SECOND)
-    assert opened.opened == START + 300 * SECOND
+def test_the_target_after_a_window_without_a_step_is_a_dual_advertisement(engine: Engine) -> None:
+    engine.advance(START + 300 * SECOND)
+    late = announce(START + 310 * SECOND, "new-pe1")
+    assert dual(play(engine, late)) == [(State.OPEN, "web")]
+
+
+def test_the_target_before_the_window_is_the_cutovers_once_that_begins(engine: Engine) -> None:
+    play(engine, announce(START + 50 * SECOND, "new-pe1"))
+    assert dual(engine.advance(START + 101 * SECOND)) == [(State.RESOLVED, "web")]
 
 
 def test_a_lost_feed_makes_it_unknown_not_resolved(engine: Engine) -> None:
@@ -145,6 +143,20 @@ def test_post_policy_ghosts_do_not_count_where_pre_policy_is_seen(engine: Engine
     assert play(engine, [replace(ghost, view="adj-in-post")]) == []
     play(engine, [ghost])
     assert dual(play(engine, withdraw(at + 1))) == [(State.RESOLVED, "web")]
+
+
+def test_post_policy_counts_where_nothing_else_is_sent() -> None:
+    """A Peer Up says pre-policy whatever is monitored: it shows no view of routes."""
+    engine = Engine(parse_intent(INTENT))
+    play(engine, [in_post_policy(event) for event in steady_state(START - HOUR)])
+    assert engine.advance(START) == []
+    (opened,) = play(engine, [in_post_policy(event) for event in announce(START)])
+    assert dual([opened]) == [(State.OPEN, "web")]
+
+
+def in_post_policy(event: Event) -> Event:
+    same = event.kind == Kind.PEER_UP or event.view is None
+    return event if same else replace(event, view="adj-in-post")
 
 
 def test_a_post_policy_route_of_no_peer_does_not_count(engine: Engine) -> None:

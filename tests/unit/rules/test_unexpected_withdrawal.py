@@ -123,8 +123,18 @@ def test_a_gap_in_the_cutover_pages_after_max_gap(engine: Engine) -> None:
     at = START + 110 * SECOND
     play(engine, both(Kind.WITHDRAW, "legacy-pe", at))
     (opened,) = engine.advance(at + SECOND)
-    assert opened.key == "web everywhere"
-    assert "Put the old site back now" in opened.summary
+    assert (opened.detector, opened.details["faults"]) == ("cutover", ["withdrawn_before_new"])
+    assert "Put legacy-pe back now" in opened.summary
+
+
+def test_after_the_cutover_the_new_site_is_the_home(engine: Engine) -> None:
+    at = START + 110 * SECOND
+    play(engine, both(Kind.ANNOUNCE, "new-pe1", at))
+    play(engine, both(Kind.WITHDRAW, "legacy-pe", at + SECOND))
+    assert play(engine, both(Kind.WITHDRAW, "new-pe1", at + 10 * SECOND)) == []
+    (opened,) = engine.advance(at + 15 * SECOND)
+    assert (opened.detector, opened.key) == ("unexpected_withdrawal", "web everywhere")
+    assert "Restore it at new-pe1" in opened.summary
 
 
 def test_maintenance_excuses_until_it_ends(engine: Engine) -> None:
@@ -160,3 +170,18 @@ def test_a_service_that_is_in_no_table_is_told_once_all_tables_are_seen() -> Non
     play(engine, [replace(e, received=START + 61 * SECOND) for e in r2[1:]])
     (opened,) = engine.advance(START + 70 * SECOND)
     assert opened.key == "web everywhere"
+
+
+def test_what_went_before_a_feed_was_lost_is_not_known_while_it_sends_its_tables_again(
+    engine: Engine,
+) -> None:
+    at = START + 10 * SECOND
+    play(engine, both(Kind.WITHDRAW, "legacy-pe", at))
+    play(engine, [make(Kind.FEED_DOWN, router, at + SECOND) for router in ("r1", "r2")])
+    again = [e for e in steady_state(at + 60 * SECOND) if e.router == "r1"]
+    begins = [e for e in again if e.kind in (Kind.FEED_UP, Kind.PEER_UP)]
+    ends = [e for e in again if e.kind == Kind.END_OF_RIB]
+    assert play(engine, begins) + engine.advance(at + 70 * SECOND) == []
+    ends = [replace(e, received=at + 71 * SECOND) for e in ends]
+    (opened,) = play(engine, ends) + engine.advance(at + 90 * SECOND)
+    assert (opened.state, opened.key) == (State.OPEN, "web everywhere")

@@ -63,9 +63,6 @@ def test_message_counts_of_every_capture_are_those_of_its_description(shared_dat
 FAULTS = {
     # FRR mirrors the rules that GoBGP 3.10 breaks where ADD-PATH is negotiated in the same session.
     "frr84.46124.bmp": {"flowspec-undecodable": 6},
-    # GoBGP 4.8's Loc-RIB has path ids before rules although its Peer Up does not say so.
-    "g48.51832.bmp": {"add-path-not-as-negotiated": 35},
-    "g48.55010.bmp": {"add-path-not-as-negotiated": 2},
 }
 """The senders' faults that these streams hold, by messages."""
 

@@ -1,4 +1,4 @@
-"""`anchorwatch load`: recordings into the store, and questions to it afterwards."""
+"""`anchorwatch import`: recordings into the store, and questions to it afterwards."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ def test_a_generated_table(kind: str, tmp_path: Path) -> None:
     stream = generate(Shape(routes=5_000, flowspec=0))
     file = tmp_path / f"table.{kind}"
     file.write_bytes(stream.bmp if kind == "bmp" else stream.mrt)
-    said = anchorwatch("load", file, "--store", tmp_path / "store").stdout
+    said = anchorwatch("import", file, "--store", tmp_path / "store").stdout
     rows = int(said.split(" ")[0])
     assert rows >= stream.rows
     assert f"rows into {tmp_path / 'store'} in " in said
+    assert ", received 2025-10-09T08:53:20.0000" in said
+    assert not (tmp_path / "store-import").exists()
 
 
 def test_a_capture_can_be_asked_about(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    anchorwatch("load", LAB / "flap.pcap.gz", "--store", store)
+    anchorwatch("import", LAB / "flap.pcap.gz", "--store", store)
     decoded = anchorwatch("decode", LAB / "flap.pcap.gz").stdout.splitlines()
     changes = [
         event
@@ -51,13 +53,27 @@ def test_a_capture_can_be_asked_about(tmp_path: Path) -> None:
     assert sorted(kinds) == sorted(e["kind"] for e in changes if e["prefix"] == wanted)
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_loaded(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_told_and_the_rest_is_imported(tmp_path: Path) -> None:
+    """Also the second time, when what is in is not put in again."""
     (tmp_path / "noise").write_bytes(b"no recording")
-    done = anchorwatch(
-        *("load", tmp_path / "noise", tmp_path / "none", LAB / "ipv6.pcap.gz"),
-        *("--store", tmp_path / "store"),
-        status=2,
-    )
+    (tmp_path / "cut.pcap.gz").write_bytes((LAB / "flap.pcap.gz").read_bytes()[:-500])
+    files = [tmp_path / "noise", tmp_path / "none", tmp_path / "cut.pcap.gz", LAB / "ipv6.pcap.gz"]
+    words = ("import", *files, "--store", tmp_path / "store")
+    done = anchorwatch(*words, status=2)
     assert "noise: is neither BMP, BGP, MRT nor a capture file" in done.stderr
-    assert "none: cannot be read" in done.stderr
+    assert "none: cannot be read: No such file or directory" in done.stderr
+    assert "cut.pcap.gz: is cut short" in done.stderr
     assert int(done.stdout.split(" ")[0]) > 5
+    again = anchorwatch(*words, status=2)
+    assert again.stderr == done.stderr
+    *known, total = again.stdout.splitlines()
+    assert known == [f"{file} is in the store already" for file in files[2:]]
+    assert total.startswith("0 rows into ")
+
+
+def test_standard_input_is_refused(tmp_path: Path) -> None:
+    done = anchorwatch("import", "-", "--store", tmp_path / "store", status=2)
+    assert done.stderr == (
+        "anchorwatch import: standard input cannot be imported: write it to a file first\n"
+    )
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,78 @@
+"""The steps of a cutover, and what a person has to do next in one, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+STEPS = ("begun", "both", "moved", "flushed", "complete")
+"""In this order."""
+SHOWN = 3
+"""So many names are told, the rest by number."""
+
+
+def next_step(cutover: dict[str, Any]) -> str:
+    """The next step of a cutover that is told as `anchorwatch.cutovers.standing` does."""
+    if "rollback" in cutover:
+        return _way_back(cutover)
+    phase, window = cutover["phase"], cutover["window"]
+    if phase == "complete":
+        return "Nothing: it is complete."
+    if phase != "armed":
+        return _way_on(cutover)
+    if window["state"] == "ahead":
+        return f"Wait for its window, which opens at {window['start'][:19]}Z."
+    if window["state"] == "over":
+        return "Its window is over and it has not begun: plan another one in the intent."
+    return f"Advertise {cutover['prefix']} at {_named(cutover['to'])}."
+
+
+def _way_on(cutover: dict[str, Any]) -> str:
+    prefix, old, new = cutover["prefix"], cutover["from"], cutover["to"]
+    live = cutover["advertised_by"]
+    missing = [site for site in new if site not in live]
+    if missing and old not in live:
+        nobody = "" if live else f"Nobody advertises {prefix}: "
+        return f"{nobody}{'advertise' if nobody else 'Advertise'} it at {_named(missing)}."
+    if old in live:
+        points = [p for p in cutover["vantage_points"] if p["saw_old"] or p["advertised_by"]]
+        seen = [point for point in points if old in point["advertised_by"]]
+        also = f"Advertise {prefix} at {_named(missing)}, and withdraw" if missing else "Withdraw"
+        return (
+            f"{also} {'it' if missing else prefix} at {old}: {len(seen)} of {len(points)} vantage "
+            "points see it there."
+        )
+    left = cutover["rules_left"]
+    if left and "flush" in cutover:
+        places = [f"{count} at {place}" for place, count in left.items()]
+        return f"Withdraw the rules of {cutover['flush']} that are left: {_named(places)}."
+    return _wait(cutover, set(new))
+
+
+def _way_back(cutover: dict[str, Any]) -> str:
+    prefix, old, live = cutover["prefix"], cutover["from"], cutover["advertised_by"]
+    if old not in live:
+        return f"Advertise {prefix} at {old} again."
+    if new := [site for site in cutover["to"] if site in live]:
+        return f"Withdraw {prefix} at {_named(new)}: {old} advertises it again."
+    return _wait(cutover, {old})
+
+
+def _wait(cutover: dict[str, Any], sites: set[str]) -> str:
+    """All is done that has to be, and is not proven yet."""
+    points = cutover["vantage_points"]
+    if unseen := [point["at"] for point in points if not point["sees"]]:
+        return f"Bring the sessions of {_named(unseen)} back: without them nothing is proven there."
+    behind = [
+        point["at"]
+        for point in points
+        if point["saw_old"] and not sites.intersection(point["advertised_by"])
+    ]
+    if behind:
+        return f"Wait for {_named(behind)}: {_named(sorted(sites))} is not seen there yet."
+    return "Wait until every vantage point has shown it."
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

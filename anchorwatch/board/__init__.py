@@ -1,0 +1,1 @@
+"""What stands now and what was, for the board and the API."""

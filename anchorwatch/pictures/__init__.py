@@ -1,0 +1,1 @@
+"""A timeline as people see it: in the terminal and as SVG."""

@@ -1,0 +1,40 @@
+"""The timelines that belong to an incident, and the sites that an intent gives their lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from collector.event import Event
+from collector.store.backend import Reader
+from collector.store.evidence import Evidence
+from collector.store.history import timeline_of
+from collector.store.rules import life_timeline
+from collector.store.timeline import PlaceOf, Timeline
+from detectors.intent import Intent
+from detectors.sites import site_name
+
+MOST_PICTURES = 4
+"""Prefixes and rules of an incident that get a timeline."""
+
+
+def site_of(intent: Intent, row: Mapping[str, Any]) -> str:
+    """The site that a row of `routes` comes from, or words for a place that nobody named."""
+    names = ("router", "router_address", "peer", "peer_as", "next_hop", "originator_id")
+    fields = {name: row[name] for name in names if row.get(name)}
+    return site_name(intent, Event(received=0, sequence=0, feed="", kind="", **fields))
+
+
+def timelines_of(store: Reader, evidence: Evidence, place_of: PlaceOf, now: int) -> list[Timeline]:
+    """Who held what the evidence speaks of, in its time, which ends `now` (ns) at the latest."""
+    since, until = evidence.since, min(evidence.until, now)
+    prefixes = evidence.prefixes[:MOST_PICTURES]
+    drawn = [
+        timeline_of(store, prefix, since=since, until=until, now=now, place_of=place_of)
+        for prefix in prefixes
+    ]
+    drawn += [
+        life_timeline(store, rule, since=since, until=until, now=now)
+        for rule in evidence.rules[: MOST_PICTURES - len(prefixes)]
+    ]
+    return drawn

@@ -1,0 +1,102 @@
+"""An incident in sentences, and the commands to go on with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from anchorwatch.pictures.scale import clock, length
+from collector.event import Event, parse_rfc3339, rfc3339
+from collector.store.evidence import Evidence
+
+MOST_TIMES = 4
+"""Times of blindness that a sentence tells."""
+_VERBS = {
+    "open": "opened",
+    "updated": "was updated",
+    "unknown": "could not be seen any more",
+    "resolved": "was resolved",
+}
+
+
+def sentences(evidence: Evidence) -> Iterator[str]:
+    """What happened, in order."""
+    first = evidence.transitions[0]
+    yield (
+        f"{clock(evidence.opened)} UTC: {first['severity']} incident {evidence.id} "
+        f"({first['detector']}, {first['key']}) opened: {first['summary']}"
+    )
+    for each in evidence.transitions[1:]:
+        at = parse_rfc3339(each["time"])
+        later = length(at - evidence.opened)
+        said = each["summary"]
+        yield f"{clock(at)} UTC, {later} later: it {_VERBS[each['state']]}: {said}"
+    if evidence.transitions[-1]["state"] != "resolved":
+        yield "The store knows of no end to it."
+    proof = len(evidence.proof)
+    yield (
+        f"The evidence is {proof} message{'s' if proof != 1 else ''}"
+        + (f" of {_and(evidence.routers)}" if evidence.routers else "")
+        + f"; with {len(evidence.around) - proof} more from {clock(evidence.since)} to "
+        f"{clock(evidence.until)} UTC around it."
+    )
+    for table in evidence.incomplete:
+        yield f"Table {table} has more messages of that time than are told here."
+
+
+def blindness(intervals: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each router and peer of `blind_rows`, with the times when it was not seen."""
+    by_router: dict[tuple[str, str], list[str]] = {}
+    for each in intervals:
+        since, until = each["from"].value, each["until"].value
+        # One moment is asked for as the nanosecond that ends with it.
+        when = (
+            f"at {clock(until)}" if until - since <= 1 else f"from {clock(since)} to {clock(until)}"
+        )
+        said = f"{when} UTC ({each['why']})"
+        by_router.setdefault((each["router"], each["peer"]), []).append(said)
+    for (router, peer), times in by_router.items():
+        of = f"peer {peer} of {router}" if peer else router
+        told = "; ".join(times[:MOST_TIMES])
+        more = len(times) - MOST_TIMES
+        yield f"The watch was blind to {of} {told}{f'; {more} times more' * (more > 0)}."
+
+
+def commands(evidence: Evidence, store: str) -> list[tuple[str, str]]:
+    """What to ask next, and what it answers."""
+    at = f"--store {shlex.quote(store)}"
+    begin, end = rfc3339(evidence.since), rfc3339(evidence.until)
+    asked = []
+    for prefix in evidence.prefixes[:3]:
+        asked += [
+            (f"rib {prefix} --at {evidence.id} {at}", f"who held {prefix} when it opened"),
+            (
+                f"history {prefix} --since {begin} --until {end} {at}",
+                f"every change of {prefix} around it",
+            ),
+        ]
+    for rule in evidence.rules[:3]:
+        asked.append((f"flowspec --life {shlex.quote(rule)} {at}", "the life of the rule"))
+    if evidence.rules:
+        asked.append((f"flowspec --at {evidence.id} {at}", "all rules in force when it opened"))
+    for router in evidence.routers[:2]:
+        words = f"--from {evidence.id}-10s --to {evidence.id}+10s --router {shlex.quote(router)}"
+        asked.append((f"diff {words} {at}", f"what changed at {router} within ten seconds of it"))
+    return asked
+
+
+def what(event: Event) -> str:
+    """What an event speaks of, in a few words."""
+    actions = ", ".join(action["action"] for action in event.actions)
+    subject = event.rule or event.prefix or event.nlri or event.reason or ""
+    how = " ".join(
+        f"{word} {value}"
+        for word, value in (("via", event.next_hop), ("path", event.as_path), ("then", actions))
+        if value
+    )
+    return "  ".join(filter(None, (subject, how)))
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

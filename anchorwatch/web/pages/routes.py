@@ -1,0 +1,51 @@
+"""Where the pages and the API are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.routing import BaseRoute, Route
+
+from anchorwatch.board.cutovers import Cutovers
+from anchorwatch.board.live import Live
+from anchorwatch.board.past import Past
+from anchorwatch.web.api.endpoint import Endpoint
+from anchorwatch.web.api.routes import api_routes
+from anchorwatch.web.pages.cutovers import CutoverPages
+from anchorwatch.web.pages.pages import Pages
+from anchorwatch.web.pages.render import Html
+
+
+def board_routes(  # noqa: PLR0913 - each is a part of the watch that is asked
+    live: Live,
+    past: Past,
+    cutovers: Cutovers,
+    store: str,
+    more: Iterable[Endpoint] = (),
+    *,
+    secured: bool = False,
+) -> list[BaseRoute]:
+    """All of them; `store` is how a command line names the store, `more` is of the API.
+
+    `secured` says whether the server asks for a token.
+    """
+    html = Html()
+    pages = Pages(live, past, html, store)
+    of_cutovers = CutoverPages(live, past, cutovers, html)
+    of_pages = {
+        "/": pages.board,
+        "/incidents": pages.incidents,
+        "/incidents/{id}": pages.incident,
+        "/cutovers": of_cutovers.all,
+        "/cutovers/{name:path}": of_cutovers.one,
+        "/swimlane/{name:path}": of_cutovers.swimlane,
+        "/services": pages.services,
+        "/anycast": pages.anycast,
+        "/flowspec": pages.flowspec,
+        "/flowspec/{id}": pages.rule,
+        "/prefix/{prefix:path}/rib": pages.rib,
+        "/prefix/{prefix:path}": pages.prefix,
+        "/static/{name}": pages.static,
+    }
+    shown = [Route(path, pages.handler(handler)) for path, handler in of_pages.items()]
+    return [*api_routes(live, past, html, more, secured=secured), *shown]

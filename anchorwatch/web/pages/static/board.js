@@ -1,0 +1,55 @@
+"use strict";
+// Keeps the board as the server says that it is.
+(() => {
+  const lists = new Map([...document.querySelectorAll("[data-section]")].map((list) => [list.dataset.section, list]));
+  const head = document.getElementById("head");
+
+  const element = (html) => {
+    const template = document.createElement("template");
+    template.innerHTML = html; // the server escapes all that came from elsewhere
+    return template.content.firstElementChild;
+  };
+  const find = (list, id) => [...list.children].find((each) => each.dataset.id === id) || null;
+
+  const replace = (old, fresh) => {
+    const focused = old.contains(document.activeElement);
+    old.replaceWith(fresh);
+    if (focused) fresh.querySelector("a")?.focus();
+  };
+  const put = (list, { id, html, after }) => {
+    const fresh = element(html);
+    const old = find(list, id);
+    const before = after === null ? null : find(list, after);
+    const stays = old && old.previousElementSibling === before;
+    if (!old) fresh.classList.add("new");
+    if (stays) return replace(old, fresh);
+    if (old) old.remove();
+    if (before) before.after(fresh);
+    else list.prepend(fresh);
+  };
+  const showHead = (data) => {
+    if (head.dataset.html !== data.head) {
+      head.dataset.html = data.head;
+      head.innerHTML = data.head;
+    }
+    for (const more of document.querySelectorAll("[data-more]")) {
+      const all = data.counts[more.dataset.more];
+      more.querySelector("b").textContent = all;
+      more.hidden = all <= lists.get(more.dataset.more).children.length;
+    }
+    const open = lists.get("incidents").children.length;
+    document.title = open ? `(${open}) anchorwatch` : "anchorwatch";
+  };
+
+  window.followStream({
+    onState(data) {
+      for (const [name, list] of lists) list.replaceChildren(...data[name].map(({ html }) => element(html)));
+      showHead(data);
+    },
+    onChange(data) {
+      for (const [name, ids] of Object.entries(data.gone)) for (const id of ids) find(lists.get(name), id)?.remove();
+      for (const [name, puts] of Object.entries(data.put)) for (const each of puts) put(lists.get(name), each);
+      showHead(data);
+    },
+  });
+})();

@@ -1,0 +1,114 @@
+"""The cutover room: how far a planned move has come, against its limits."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards import sql_cutover as sql
+from dashboards.panels import (
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    TIMES,
+    board,
+    choice,
+    clickhouse,
+    constants,
+    lanes,
+    stat_of,
+    table_of,
+    words,
+)
+from dashboards.plan import Plan
+
+
+def cutover(plan: Plan) -> Dashboard:
+    """One cutover of the intent, as it stands at the end of the time range."""
+    made = board(
+        "cutover",
+        "anchorwatch: cutover room",
+        "Phase, timers against their limits, who advertises from each vantage point, and the "
+        "Flowspec rules that are left. What the routes show, not what the detectors say.",
+        refresh="5s",
+    )
+    made.time("now-30m", "now").with_variable(clickhouse())
+    names = [(name, name) for name in plan.cutovers]
+    made.with_variable(choice("cutover", "Cutover", names, several=False))
+    for constant in constants(plan):
+        made.with_variable(constant)
+    panels = [
+        stat_of(
+            "Phase",
+            "planned, armed (only the old site), both, moved (only new sites, rules left), "
+            "complete; `nobody` where the address is gone, `not seen` where nobody can see.",
+            (6, 6),
+            sql=sql.PHASE,
+            unit="string",
+            mappings=words(sites=plan.sites),
+            empty="not seen",
+        ),
+        stat_of(
+            "Limits",
+            "Time from the first step to the last (or to now) as a share of `deadline`; how long "
+            "old and new sites both advertised in the window, and how long nobody did while "
+            "somebody could see that; and the vantage points that cannot be seen now.",
+            (14, 6),
+            sql=sql.LIMITS,
+            fields={
+                "deadline used": ("percentunit", ((None, GREEN), (0.75, ORANGE), (1.0, RED))),
+                "overlap": ("s", ((None, GREEN),)),
+                "gap": ("s", ((None, GREEN), (0.001, RED))),
+                "cannot see": ("short", ((None, GREEN), (1, PURPLE))),
+            },
+        ),
+        stat_of(
+            "Rules left",
+            "Flowspec rules to the destinations of the policy that is flushed, which some "
+            "vantage point still shows.",
+            (4, 6),
+            sql=sql.RULES_COUNT,
+            limits=((None, GREEN), (1, ORANGE)),
+        ),
+        lanes("Phases", "The phases one after the other.", (24, 4), sql.PHASES, plan.sites),
+        lanes(
+            "Who advertises the address",
+            "The site that each vantage point (router, peer or table) shows to advertise it.",
+            (24, 9),
+            sql.WHO,
+            plan.sites,
+        ),
+        table_of(
+            "Timers",
+            "What each step took in the window, against what the plan allows; `used` is the "
+            "share of it.",
+            (12, 6),
+            sql.TIMERS,
+            units={"taken": "s", "allowed": "s", "used": "percentunit"},
+        ),
+        table_of(
+            "The plan",
+            "What the intent says of this cutover.",
+            (12, 6),
+            sql.PLAN,
+            units={"window_begins": "dateTimeAsIso", "window_ends": "dateTimeAsIso"},
+        ),
+        table_of(
+            "Flowspec rules left",
+            "Each rule that is to be flushed and is not, and where it is still shown.",
+            (12, 9),
+            sql.RULES_LEFT,
+            units=TIMES,
+        ),
+        table_of(
+            "Events",
+            "What happened in the time range, the newest first.",
+            (12, 9),
+            sql.EVENTS,
+            units=TIMES,
+            widths={"time": 210, "what": 190, "place": 230},
+        ),
+    ]
+    for panel in panels:
+        made.with_panel(panel)
+    return made.build()

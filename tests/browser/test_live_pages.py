@@ -1,0 +1,88 @@
+"""Pages about one thing that keep themselves up to date, over a restart too."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Window, keep
+from tests.integration.installation import ROUTE, Installation
+from tests.integration.test_board import ADVERTISED, STRANGER
+from tests.integration.test_cutover import says, steady, with_a_cutover
+from tests.unit.wire.build import initiation, peer_up
+
+UNREACHED = "Failed to load resource: net::ERR_"
+"""What the console says while nobody answers."""
+WHERE = "document.activeElement.getBoundingClientRect().top"
+IN_WORDS = "document.querySelector('svg.swimlane desc').textContent"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Installation:
+    return Installation(tmp_path)
+
+
+def stays(page: Page) -> None:
+    """The page is the one that was opened: nobody loaded it again."""
+    assert page.evaluate("window.opened") == "once"
+
+
+def test_an_incident_tells_what_is_new_and_the_reader_keeps_the_place(
+    here: Installation, window: Window
+) -> None:
+    page = window.page
+    board = f"http://127.0.0.1:{here.web}/"
+    with here.running(), here.connect() as router:
+        router.sendall(initiation(name="r1") + peer_up() + ROUTE)
+        router.sendall(peer_up(STRANGER) + ADVERTISED)
+        page.goto(board)
+        page.locator("[data-section=incidents] a").first.click()
+        expect(page.locator("#connection")).to_contain_text("live")
+        page.evaluate("window.opened = 'once'")
+        expect(page.locator(".story")).to_contain_text("The store knows of no end to it.")
+        keep(page, "incident")
+        page.locator("details summary").first.click()
+        page.evaluate("scrollTo(0, 400)")
+        page.locator("#around .wide").focus()
+        place = page.evaluate(WHERE)
+        router.sendall(says("10.0.1.1", advertise=False))
+        expect(page.locator(".word.is-resolved")).to_have_count(1)
+        expect(page.locator(".story")).to_contain_text("it was resolved")
+        assert page.locator("details").first.get_attribute("open") is None
+        assert page.evaluate("document.activeElement.ariaLabel") == "Messages around it"
+        assert abs(page.evaluate(WHERE) - place) < 150  # what came above it has moved it little
+        stays(page)
+    assert [said for said in window.complaints if UNREACHED not in said] == []
+
+
+def test_a_cutover_is_followed_on_its_page_over_a_restart(tmp_path: Path, window: Window) -> None:
+    here, page = with_a_cutover(tmp_path), window.page
+    current = page.locator("[aria-current=step] b")
+    with here.running(), here.connect() as router:
+        router.sendall(steady())
+        page.goto(f"http://127.0.0.1:{here.web}/cutovers/move%2F1")
+        page.evaluate("window.opened = 'once'")
+        expect(current).to_have_text("armed")
+        router.sendall(says("10.0.1.1", advertise=True))
+        expect(current).to_have_text("both")
+        expect(page.locator("#now .timer .figure").nth(0)).to_contain_text("left")
+        page.locator("#proofs summary").first.click()
+    expect(page.locator("#connection")).to_contain_text("not connected")
+    with here.running(), here.connect() as router:
+        expect(page.locator("#connection")).to_contain_text("● live")
+        expect(current).to_have_text("both")
+        router.sendall(steady() + says("10.0.1.1", advertise=True))
+        expect(page.locator("#who")).to_contain_text("seen at 1 of 1 vantage point")
+        router.sendall(says("10.0.0.1", advertise=False))
+        expect(current).to_have_text("complete")
+        page.wait_for_function(f"{IN_WORDS}.includes('complete at')")
+        told = page.evaluate(IN_WORDS)
+        assert re.search(r"legacy-pe \(old site\): .*advertised.*not seen \(nobody watched\)", told)
+        keep(page, "cutover")
+        stays(page)
+        page.goto(f"http://127.0.0.1:{here.web}/")
+        expect(page.locator("li.cutover")).to_contain_text("complete")
+    assert [said for said in window.complaints if UNREACHED not in said] == []

@@ -1,0 +1,23 @@
+"""The stores that the dashboards are asked of.
+
+They hold recordings of real daemons, the demonstration's story and one of an anycast site that
+flaps (with results of probes, made here), and what the detectors said of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.dashboards.played import FLAP, STORY, Played, play
+
+
+@pytest.fixture(scope="package")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    yield from play(tmp_path_factory.mktemp("story"), STORY)
+
+
+@pytest.fixture(scope="package")
+def flap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    yield from play(tmp_path_factory.mktemp("flap"), FLAP)

@@ -1,0 +1,186 @@
+"""The intent of a running watch: another one takes its place whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.installation import Installation
+from tests.integration.test_replay import AT_HOME, ELSEWHERE, HOME, INTENT, OPENING, OTHER
+from tests.unit.wire.build import BASIC, monitoring, peer_header, prefix, update
+from tests.waiting import until
+
+DONE = 'anchorwatch_intent_reloads_total{result="done"}'
+REFUSED = 'anchorwatch_intent_reloads_total{result="refused"}'
+UNSEEN = "feeds: [{router: r1, feed: bmp, silent_after: 1h}]\n"
+PLAIN = INTENT[: INTENT.index("feeds:")] + UNSEEN
+LENIENT = PLAIN.replace("home: [home]", "home: [home, other]")
+SHOP = "  - {name: shop, prefix: 198.51.100.7/32, home: [home], hold: 200ms}\n"
+WITH_SHOP = PLAIN.replace("flowspec:", f"{SHOP}flowspec:")
+SHOP_ROUTE = update(attributes=BASIC, nlri=prefix("198.51.100.7/32"))
+END = monitoring(update(), HOME) + monitoring(update(), OTHER)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Installation:
+    installation = Installation(tmp_path)
+    write(installation, PLAIN)
+    return installation
+
+
+def write(here: Installation, text: str) -> None:
+    """As editors do: another file in the place of the old one."""
+    draft = here.folder / "intent.yaml.new"
+    draft.write_text(text)
+    draft.rename(here.folder / "intent.yaml")
+
+
+def until_logged(here: Installation, words: str) -> None:
+    until(lambda: words in here.log(), words, 60, here.log)
+
+
+def status(here: Installation) -> dict[str, dict[str, str]]:
+    done = here.command("status", "--format", "json")
+    answer: dict[str, dict[str, str]] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_file_that_changes_is_used_and_a_wrong_one_changes_nothing(here: Installation) -> None:
+    with here.running() as process, here.connect() as router:
+        first = status(here)["intent"]["used_since"]
+        router.sendall(OPENING + AT_HOME + ELSEWHERE + END)
+        until_logged(here, "open dual_advertisement: web")
+        write(here, "version: 1\nservices: [{name: web}]\n")
+        here.metric(REFUSED, 1)
+        told = status(here)["intent"]
+        assert told["used_since"] == first
+        assert "intent.yaml:2: services[0].prefix: is missing" in told["error"]
+        assert "is not used, the one before goes on" in here.log()
+        shown = here.command("status").stdout
+        assert "refused as it is now" in shown
+        assert "services[0].home: is missing" in shown
+        assert here.metrics()['anchorwatch_incidents_open{severity="critical"}'] == 1
+        write(here, LENIENT)
+        here.metric(DONE, 1)
+        until_logged(here, "resolved dual_advertisement: web")
+        told = status(here)["intent"]
+        assert told["used_since"] > first
+        assert "error" not in told
+        process.send_signal(signal.SIGHUP)  # also where no file has changed
+        here.metric(DONE, 2)
+        assert here.metrics()[REFUSED] == 1
+        assert here.metrics()["anchorwatch_intent_used_since_seconds"] > 1_700_000_000
+    assert "Traceback" not in here.log()
+
+
+def test_an_included_file_is_looked_at_too(here: Installation) -> None:
+    (here.folder / "more.yaml").write_text("version: 1\n")
+    write(here, f"include: [more.yaml]\n{PLAIN}")
+    with here.running():
+        (here.folder / "more.yaml").write_text("version: 1\nprotect: [tcp/179]\n")
+        here.metric(DONE, 1)
+        (here.folder / "more.yaml").unlink()
+        here.metric(REFUSED, 1)
+        assert "more.yaml:1: cannot be read" in status(here)["intent"]["error"]
+
+
+def test_what_routers_show_of_a_new_prefix_is_learnt_from_the_store(here: Installation) -> None:
+    """Nobody says it again: the routes came while nobody watched the prefix."""
+    with here.running(), here.connect() as router:
+        shop = monitoring(SHOP_ROUTE, HOME) + monitoring(SHOP_ROUTE, OTHER)
+        router.sendall(OPENING + AT_HOME + shop + END)
+        until_logged(here, "BMP session from")
+        here.metric('anchorwatch_events_total{kind="announce"}', 3)
+        write(here, WITH_SHOP)
+        here.metric(DONE, 1)
+        until_logged(here, "open dual_advertisement: shop (198.51.100.7/32)")
+        assert "advertised by other while home still does" in here.log()
+        # From now on it is watched in sessions that are up, too.
+        gone = update(withdrawn=prefix("198.51.100.7/32"))
+        router.sendall(monitoring(gone, peer_header("10.0.1.2")))
+        until_logged(here, "resolved dual_advertisement: shop")
+        router.sendall(monitoring(gone, HOME))
+        until_logged(here, "open unexpected_withdrawal: shop (198.51.100.7/32) is gone everywhere")
+    assert "Traceback" not in here.log()
+
+
+PROBED = PLAIN.replace(
+    "flowspec:",
+    "anycast:\n  - {name: anchor, prefix: 127.0.0.1/32, sites: [home], "
+    "probe: {tcp: 9, every: 1h, from: noc}}\nflowspec:",
+)
+
+
+def test_an_intent_that_wants_no_probe_of_this_prober_is_refused_and_the_next_is_read(
+    here: Installation,
+) -> None:
+    here.settings(more="prober: noc\n")
+    write(here, PROBED)
+    with here.running():
+        write(here, PLAIN)
+        here.metric(REFUSED, 1)
+        assert "has no probe from 'noc'" in status(here)["intent"]["error"]
+        write(here, PROBED.replace("every: 1h", "every: 2h"))
+        here.metric(DONE, 1)
+        assert "error" not in status(here)["intent"]
+    assert "Traceback" not in here.log()
+
+
+FAULTY = """
+import asyncio, sys
+from pathlib import Path
+from anchorwatch.errors import UserError
+from anchorwatch.settings import load_settings
+from anchorwatch.watch import Watch
+from detectors.intent import load_intent
+settings = load_settings(Path("anchorwatch.yaml"))
+watch = Watch(settings, load_intent(settings.intent))
+def broken(*_):
+    raise ZeroDivisionError("a defect")
+if sys.argv[1] == "tick":
+    watch._engine.advance = broken
+elif sys.argv[1] == "board":
+    watch._board.live.look = broken
+else:
+    watch._engine.prepare = broken
+try:
+    asyncio.run(watch.run())
+except UserError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_watch_that_can_judge_by_no_time_ends_and_says_so(here: Installation) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTY, "tick"],
+        cwd=here.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("the watch has failed: ZeroDivisionError('a defect')\n")
+
+
+def test_a_fault_while_reloading_refuses_that_intent_alone(here: Installation) -> None:
+    with here.running([sys.executable, "-c", FAULTY, "reload"]) as process:
+        for times, text in ((1, LENIENT), (2, WITH_SHOP)):
+            write(here, text)
+            here.metric(REFUSED, times)
+        assert "a fault of anchorwatch: ZeroDivisionError" in status(here)["intent"]["error"]
+        assert process.poll() is None
+
+
+def test_a_fault_of_the_board_is_told_once_and_the_watch_goes_on(here: Installation) -> None:
+    with here.running([sys.executable, "-c", FAULTY, "board"]) as process:
+        write(here, WITH_SHOP)
+        here.metric(DONE, 1)
+        assert process.poll() is None
+    assert here.log().count("the board failed; pages go on") == 1
+    assert here.log().count("ZeroDivisionError: a defect") == 1

@@ -1,0 +1,102 @@
+"""`anchorwatch intent suggest` on the store of the demonstration's story."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.inputs.files import read_events
+from detectors.engine import Engine
+from detectors.intent import Intent, parse_intent
+from detectors.suggest import draft
+from tests.integration.stored_story import OPENED, STORY, said, story
+
+__all__ = ["story"]  # the fixture
+
+BEFORE = "2026-11-21T05:39:20Z"
+ROW: dict[str, Any] = {
+    **dict.fromkeys(("rd", "peer", "originator_id", "view"), ""),
+    "router": "rr1",
+    "next_hop": "10.0.0.1",
+    "origin_as": None,
+    "prefix": "192.0.2.1/32",
+}
+
+
+def suggested(story: Path, *more: str) -> tuple[str, Intent]:
+    (answer,) = said(story, ["intent", "suggest", "--from-store", *more])
+    assert (answer.status, answer.err) == (0, "")
+    return answer.out, parse_intent(answer.out, "draft")
+
+
+def test_a_draft_of_the_story(story: Path) -> None:
+    text, intent = suggested(story, "--at", BEFORE)
+    assert sorted(intent.sites) == ["site-10-0-1-1", "site-10-0-1-2"]
+    homes = {service.prefix: service.home for service in intent.services}
+    assert homes == dict.fromkeys(("192.0.2.50/32", "192.0.2.60/32"), ("site-10-0-1-1",))
+    (anycast,) = intent.anycast
+    assert (anycast.prefix, anycast.minimum, len(anycast.sites)) == ("10.100.0.254/32", 2, 2)
+    (policy,) = intent.flowspec
+    assert policy.require == ("destination", "protocol", "destination_port")
+    assert [str(action) for action in policy.actions] == ["redirect-to-nexthop 10.100.0.254"]
+    assert [(feed.router, feed.feed) for feed in intent.feeds] == [("controller", "bmp")]
+    lines = text.splitlines()
+    for index, line in enumerate(lines):  # every guess has its reason above it
+        if line.startswith(("  - ", '  "site-')):
+            assert lines[index - 1].startswith("  #"), line
+
+
+def test_what_was_a_kill_switch_is_no_policy(story: Path) -> None:
+    text, intent = suggested(story, "--at", "2026-11-21T05:39:22Z")
+    assert "# left out: rule `destination 0.0.0.0/0 port =179` could touch tcp/179" in text
+    pages = [
+        transition
+        for event in read_events(STORY)
+        for transition in Engine(intent).process(event)
+        if event.rule == "destination 0.0.0.0/0 port =179"
+    ]
+    assert any(page.kill_switch for page in pages)
+
+
+def test_a_prefix_that_is_named(story: Path) -> None:
+    _, intent = suggested(story, "--at", OPENED, "--prefix", "192.0.2.0/24")
+    assert intent.advertised_prefixes() == ["192.0.2.50/32", "192.0.2.60/32"]
+    (answer,) = said(story, ["intent", "suggest", "--from-store", "--prefix", "nowhere"])
+    assert answer.status == 2
+    assert answer.err.startswith("anchorwatch intent: --prefix is no prefix: ")
+
+
+def test_where_nothing_was_seen_the_draft_says_so() -> None:
+    text = draft([], [], [], at="T")
+    assert parse_intent(text).flowspec == ()
+    for words in ("No site", "No other Flowspec rule", "No router was seen"):
+        assert words in text
+
+
+def test_originators_and_what_stands_in_for_a_next_hop() -> None:
+    rows: list[dict[str, Any]] = [
+        {**ROW, "originator_id": "10.9.9.9"},
+        {**ROW, "prefix": "192.0.2.2/32", "next_hop": "::", "peer": "10.0.0.7", "rd": "1:5"},
+        {**ROW, "prefix": "192.0.2.3/32", "next_hop": "", "origin_as": 65001},
+    ]
+    intent = parse_intent(draft(rows, [], [], at="T"))
+    keys = {name: [m.keys() for m in site.match] for name, site in intent.sites.items()}
+    assert keys == {
+        "site-10-0-0-1": [("originator_id",), ("next_hop",)],
+        "site-10-0-0-7": [("peer",)],
+        "site-rr1": [("router",)],
+    }
+    assert [service.rd for service in intent.services] == [None, "1:5", None]
+    assert intent.services[2].origin_as == (65001,)
+
+
+@pytest.mark.parametrize("name", ["r\nservices: x", 'a"b', "# x", "{}: - &a"])
+def test_what_routers_call_themselves_cannot_write_the_file(name: str) -> None:
+    row = {**ROW, "router": name, "next_hop": ""}
+    feed = {"router": name, "feed": "bmp", "times": 1, "last": "T"}
+    intent = parse_intent(draft([row], [], [feed], at="T"))
+    assert intent.feeds[0].router == name.replace("\n", "?")
+    assert [service.prefix for service in intent.services] == ["192.0.2.1/32"]
+    assert len(intent.sites) == 1

@@ -1,0 +1,372 @@
+"""The cutovers that the board shows: what was seen, what is told of them, how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from anchorwatch.board import tracks as tracks_module
+from anchorwatch.board.cutovers import Cutovers
+from anchorwatch.board.live import Live
+from anchorwatch.board.now import Item, Now
+from anchorwatch.board.swimlanes import swimlane_of
+from anchorwatch.board.tracks import LATELY, Glimpse, Track, Tracks
+from anchorwatch.cutover_file import TrackFile
+from anchorwatch.pictures.swimlane import Bar, Look, Swimlane
+from anchorwatch.web.pages.render import Html
+from collector.event import Event, Kind, Provenance, rfc3339
+from detectors.engine import Engine
+from detectors.intent import parse_intent
+from tests.unit.rules.scenes import PEERS, SECOND, START, make, route, steady_state
+from tests.unit.rules.test_cutover import AT, INTENT, OPENS, SERVICE, ask_back, rules, step
+
+END = START + 600 * SECOND
+NEXT = f"""
+  - {{name: 'a/b?', service: web, from: new-pe1, to: [new-pe2],
+     window: [{rfc3339(END + SECOND)}, {rfc3339(END + 600 * SECOND)}]}}
+"""
+
+
+class Room:
+    """An engine with its cutovers on a board, as the watch wires them."""
+
+    def __init__(
+        self, text: str = INTENT, kept: Sequence[Track] = (), lived: int = 0, at: int = START
+    ) -> None:
+        self.now = at
+        self.engine = Engine(parse_intent(text), on_route=lambda _key, _: self.tracks.touch())
+        self.tracks = Tracks(lambda: self.engine, kept, lived)
+        self.cutovers = Cutovers(lambda: self.engine, self.tracks, lambda: self.now)
+        self.live = Live(Now(lambda: self.engine, cutovers=self.cutovers.shown))
+
+    def steady(self) -> Room:
+        return self.take(*steady_state(START), *rules(Kind.ANNOUNCE, START)).at(OPENS)
+
+    def take(self, *events: Event) -> Room:
+        for event in events:
+            self.now = max(self.now, event.received)
+            self.live.told(self.engine.process(event))
+            self.tracks.after(event)
+        return self
+
+    def at(self, moment: int) -> Room:
+        """Time passes until this moment (ns)."""
+        self.now = moment
+        self.live.told(self.engine.advance(moment))
+        self.tracks.tick(moment)
+        return self
+
+    def moved(self) -> Room:
+        self.take(*step(Kind.ANNOUNCE, "new-pe1", AT, "r1"))
+        self.take(*step(Kind.ANNOUNCE, "new-pe1", AT + SECOND, "r2"))
+        return self.take(*step(Kind.WITHDRAW, "legacy-pe", AT + 5 * SECOND))
+
+    def finished(self) -> Room:
+        return self.moved().take(*rules(Kind.WITHDRAW, AT + 10 * SECOND))
+
+    def item(self, name: str = "move") -> Item:
+        item = self.cutovers.one(name)
+        assert item is not None
+        return item
+
+    def drawn(self, name: str = "move") -> Swimlane:
+        drawn = swimlane_of(self.item(name), self.now)
+        assert drawn is not None
+        return drawn
+
+    def lane(self, name: str) -> list[tuple[Look, float, float, str]]:
+        """Bars of a lane: look, from, until (seconds after the first step), words."""
+        (lane,) = [each for each in self.drawn().lanes if each.name == name]
+        return [(b.look, _after(b.since), _after(b.until), b.label) for b in lane.bars]
+
+
+def _after(at: int) -> float:
+    return (at - AT) / SECOND
+
+
+# What is told
+
+
+def test_an_armed_cutover_has_its_plan_and_who_advertises() -> None:
+    item = Room().steady().item()
+    assert (item["stage"], item["phase"], item["state"]) == ("armed", "armed", "fine")
+    assert item["steps"] == {}
+    assert [(s["site"], s["role"], s["seen"], s["places"]) for s in item["sites"]] == [
+        ("legacy-pe", "old site", 2, 2),
+        ("new-pe1", "new site", 0, 2),
+    ]
+    assert item["timers"] == {
+        "total": {"limit": 120, "seconds": 0},
+        "overlap": {"limit": 30, "seconds": 0},
+        "gap": {"limit": 1, "seconds": 0},
+    }
+    assert sum(item["rules_left"].values()) == 2
+
+
+def test_what_counts_is_told_by_when_it_began() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    item = room.item()
+    assert (item["stage"], item["phase"]) == ("under way", "both")
+    assert item["timers"]["total"] == {"limit": 120, "since": rfc3339(AT)}
+    assert item["timers"]["overlap"] == {"limit": 30, "since": rfc3339(AT)}
+    later = room.at(AT + 4 * SECOND).item()
+    assert later == item  # time alone is no news
+    room.take(*step(Kind.WITHDRAW, "legacy-pe", AT + 5 * SECOND))
+    assert room.item()["timers"]["overlap"] == {"limit": 30, "seconds": 5}
+
+
+def test_at_the_end_all_that_was_reached_is_told() -> None:
+    item = Room().steady().finished().item()
+    assert (item["stage"], item["state"]) == ("complete", "fine")
+    assert item["why"] == "At new-pe1, proven at every vantage point."
+    steps = {name: _after_text(at) for name, at in item["steps"].items()}
+    assert steps == {"begun": 0, "both": 0, "moved": 5, "flushed": 10, "complete": 10}
+    assert item["timers"]["total"] == {"limit": 120, "seconds": 10}
+    assert item["rules_left"] == {}
+
+
+def _after_text(text: str) -> int:
+    return next(n for n in range(100) if rfc3339(AT + n * SECOND) == text)
+
+
+def test_a_fault_names_its_incident() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 40 * SECOND)
+    (incident,) = room.engine.open_incidents
+    item = room.item()
+    assert (item["state"], item["why"]) == ("violated", incident.summary)
+    assert item["incident"] == {"id": incident.id, "opened": rfc3339(incident.opened)}
+    assert room.drawn().marks[-1].fault
+
+
+def test_going_back_is_told_until_it_is_proven() -> None:
+    room = Room().steady().moved().take(ask_back(AT + 8 * SECOND))
+    assert (room.item()["stage"], room.item()["rollback"]) == (
+        "going back",
+        rfc3339(AT + 8 * SECOND),
+    )
+    room.take(*step(Kind.ANNOUNCE, "legacy-pe", AT + 9 * SECOND))
+    room.take(*step(Kind.WITHDRAW, "new-pe1", AT + 12 * SECOND))
+    item = room.item()
+    assert (item["stage"], item["rolled_back"]) == ("rolled back", rfc3339(AT + 12 * SECOND))
+    assert [mark.name for mark in room.drawn().marks] == ["both", "moved", "rollback asked", "back"]
+    assert room.lane("legacy-pe")[-1][:2] == (Look.ADVERTISED, 9)
+
+
+# Which ones are shown
+
+
+def stages(room: Room) -> list[tuple[str, str]]:
+    return [(item["name"], item["stage"]) for item in room.cutovers.shown()]
+
+
+def test_what_runs_comes_first_then_the_next_one() -> None:
+    room = Room(INTENT + NEXT)
+    assert stages(room.at(START)) == [("move", "planned")]
+    assert stages(room.steady()) == [("move", "armed"), ("a/b?", "planned")]
+    room.finished()
+    assert stages(room) == [("move", "complete"), ("a/b?", "planned")]
+    room.at(END + 2 * SECOND)
+    assert stages(room) == [("a/b?", "armed"), ("move", "complete")]
+    room.at(AT + 10 * SECOND + LATELY)
+    assert ("move", "complete") not in stages(room)
+    assert [item["name"] for item in room.cutovers.all()] == ["a/b?", "move"]
+
+
+def test_one_that_never_began_is_shown_for_a_while_after_its_window() -> None:
+    room = Room().steady().at(END + SECOND)
+    assert stages(room) == [("move", "not begun")]
+    assert stages(room.at(END + LATELY)) == []
+
+
+# What was seen
+
+
+def test_every_change_is_in_the_lanes() -> None:
+    room = Room().steady().finished().at(AT + 30 * SECOND)
+    begin = _after(room.drawn().since)
+    assert begin < 0
+    old = room.lane("legacy-pe")
+    assert [(look, since) for look, since, _, _ in old] == [
+        (Look.ADVERTISED, _after(OPENS)),
+        (Look.ABSENT, 5),
+    ]
+    assert room.lane("new-pe1")[0][:3] == (Look.ABSENT, _after(OPENS), 0)
+    assert room.lane("new-pe1")[1] == (Look.PARTLY, 0, 1, "1 of 2")
+    assert room.lane("new-pe1")[2][:2] == (Look.ADVERTISED, 1)
+    assert room.lane("overlap, gap")[1][:3] == (Look.BOTH, 0, 5)
+    held, gone = room.lane("Flowspec rules")
+    assert (held[0], held[3], gone[:2]) == (Look.HELD, "1 rule at 2 places", (Look.ABSENT, 10))
+    marks = [(mark.name, _after(mark.at)) for mark in room.drawn().marks]
+    assert marks == [("both", 0), ("moved", 5), ("complete", 10)]
+    drawn = room.drawn()
+    assert (_after(drawn.begun), _after(drawn.ended), _after(drawn.deadline)) == (0, 10, 120)
+
+
+def test_while_it_runs_the_deadline_is_in_the_picture() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 20 * SECOND)
+    drawn = room.drawn()
+    assert drawn.since < AT < drawn.deadline < drawn.until
+    assert (drawn.deadline, drawn.ended) == (AT + 120 * SECOND, AT + 20 * SECOND)
+    assert max(bar.until for lane in drawn.lanes for bar in lane.bars) == room.now
+    late = room.at(AT + 300 * SECOND).drawn()
+    assert late.until > room.now > late.deadline
+
+
+def test_a_feed_that_is_lost_hides_what_it_showed() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    lost = [make(Kind.FEED_DOWN, r, AT + 2 * SECOND, reason="lost") for r in ("r1", "r2")]
+    room.take(*lost).at(AT + 3 * SECOND)
+    for name in ("legacy-pe", "new-pe1", "overlap, gap", "Flowspec rules"):
+        assert room.lane(name)[-1][:3] == (Look.BLIND, 2, 3), name
+    assert [each["hidden"] for each in room.item()["sites"]] == [True, True]
+
+
+def test_a_third_site_has_a_lane_of_its_own() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe2", AT))
+    (lane,) = [lane for lane in room.drawn().lanes if lane.name == "new-pe2"]
+    assert lane.role == "not of the plan"
+
+
+def test_a_restart_leaves_a_time_in_which_nobody_watched() -> None:
+    before = Room().steady().moved()
+    lived, back = AT + 7 * SECOND, AT + 9 * SECOND
+    after = Room(kept=before.tracks.all(), lived=lived, at=back)
+    after.engine = Engine(
+        parse_intent(INTENT),
+        cutovers=before.engine.cutovers,
+        on_route=lambda _key, _: after.tracks.touch(),
+    )
+    state = [event for event in steady_state(back) if event.prefix != SERVICE]
+    state += [
+        route(Kind.ANNOUNCE, r, PEERS["new-pe1"], SERVICE, back, Provenance.DUMP)
+        for r in ("r1", "r2")
+    ]
+    after.at(back - 1).take(*[replace(event, received=back) for event in state]).at(back + SECOND)
+    bars = after.lane("new-pe1")
+    blind = [(look, since, until) for look, since, until, _ in bars if 7 <= since < back]
+    assert blind[0][:2] == (Look.BLIND, 7)
+    assert {look for look, *_ in blind[:-1]} == {Look.BLIND}
+    assert blind[-1][:2] == (Look.ADVERTISED, 9)
+    assert [mark.name for mark in after.drawn().marks][:2] == ["both", "moved"]
+
+
+def test_a_track_is_kept_on_disk_and_what_is_damaged_is_begun_anew(tmp_path: Path) -> None:
+    room = Room().steady().finished()
+    file = TrackFile(tmp_path / "tracks.json")
+    file.write(room.tracks.all())
+    assert TrackFile(tmp_path / "tracks.json").load() == room.tracks.all()
+    (tmp_path / "tracks.json").write_text('[{"name": 1}]')
+    assert TrackFile(tmp_path / "tracks.json").load() == []
+
+
+def test_another_window_and_another_intent_begin_a_track_anew() -> None:
+    room = Room().steady().finished()
+    later = INTENT.replace(rfc3339(OPENS), rfc3339(OPENS + SECOND))
+    room.live.told(room.engine.adopt(parse_intent(later), AT + 20 * SECOND))
+    room.at(AT + 21 * SECOND)
+    (track,) = room.tracks.all()
+    assert track.window[0] == OPENS + SECOND
+    assert track.glimpses[0].at >= AT + 20 * SECOND
+    without = INTENT[: INTENT.index("cutovers:\n")]
+    room.engine.adopt(parse_intent(without), AT + 30 * SECOND)
+    assert room.at(AT + 31 * SECOND).tracks.all() == []
+    assert room.live.board().sections["cutovers"] == []
+
+
+def test_a_service_that_flaps_all_night_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks_module, "MOST", 5)
+    track = Track(name="move", window=(0, 1))
+    for at in range(20):
+        assert track.add(Glimpse(at=at, rules=at % 2))
+        assert not track.add(Glimpse(at=at, rules=at % 2))
+    assert [glimpse.at for glimpse in track.glimpses] == [15, 16, 17, 18, 19]
+
+
+def test_where_no_window_is_open_nothing_is_looked_at() -> None:
+    room = Room().take(*steady_state(START)).at(START + SECOND)
+    assert room.tracks.all() == []
+    assert room.item()["stage"] == "planned"
+    assert swimlane_of(room.item(), room.now) is None
+
+
+# How it is shown
+
+
+def test_the_cutover_is_told_by_the_board_as_it_happens() -> None:
+    room = Room().steady()
+    with room.live.listening() as listener:
+        room.take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+        room.live.board()
+        (put,) = listener.waiting[-1].put["cutovers"]
+        assert (put.item["id"], put.item["phase"]) == ("cutover move", "both")
+        number = room.live.number
+        room.at(AT + 3 * SECOND).live.board()
+        assert room.live.number == number
+
+
+def test_who_follows_an_incident_is_told_that_it_has_news() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    with room.live.listening() as listener:
+        room.at(AT + 40 * SECOND)
+        (incident,) = room.engine.open_incidents
+        room.live.board()
+        assert listener.waiting[-1].told == [incident.id]
+        room.take(*step(Kind.WITHDRAW, "legacy-pe", AT + 41 * SECOND))
+        room.take(*rules(Kind.WITHDRAW, AT + 42 * SECOND))
+        room.live.board()
+        assert listener.waiting[-1].told == [incident.id]
+        assert listener.waiting[-1].gone["incidents"] == [incident.id]
+
+
+@pytest.mark.parametrize("stage", ["planned", "armed", "under way", "complete"])
+def test_each_stage_has_its_words_and_its_picture(stage: str) -> None:
+    room = Room()
+    if stage != "planned":
+        room.steady()
+    if stage == "under way":
+        room.moved()
+    if stage == "complete":
+        room.finished()
+    html = Html(lambda: room.now)
+    item = room.item()
+    assert item["stage"] == stage
+    text = html.item("cutovers", item)["html"]
+    assert 'data-id="cutover move"' in text
+    assert ('<svg xmlns="http://www.w3.org/2000/svg" class="swimlane"' in text) == (
+        stage != "planned"
+    )
+    assert ("data-moves" in text) == (stage in ("armed", "under way"))
+    assert {"planned": "next", "armed": "armed", "under way": "of 2 min", "complete": "took"}[
+        stage
+    ] in text
+
+
+def test_what_a_cutover_is_called_is_escaped() -> None:
+    hostile = "<img src=x onerror=alert(1)>\\"
+    text = INTENT.replace("name: move", f"name: '{hostile}'")
+    room = Room(text).steady().moved()
+    shown = Html(lambda: room.now).item("cutovers", room.item(hostile))["html"]
+    assert "<img" not in shown
+    assert 'href="/cutovers/%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E%5C"' in shown
+
+
+def test_a_picture_is_drawn_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room().steady().moved()
+    html = Html(lambda: room.now)
+    first = html.swimlane(room.item())
+    assert html.swimlane(room.item()) is first
+    room.at(room.now + 2 * SECOND)
+    assert html.swimlane(room.item()) != first
+
+
+def test_bars_follow_each_other() -> None:
+    room = Room().steady().finished().at(AT + 30 * SECOND)
+    for lane in room.drawn().lanes:
+        bars: tuple[Bar, ...] = lane.bars
+        for before, after in pairwise(bars):
+            assert before.until == after.since
+            assert (before.look, before.label) != (after.look, after.label) or not after.label
