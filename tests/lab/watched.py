@@ -103,9 +103,16 @@ class Watched:
                     process.wait(5)
 
     def pages(self, detector: str | None = None) -> list[dict[str, Any]]:
-        """What the webhook has received, in order."""
-        pages = [json.loads(line) for line in self._pages.read_text().splitlines()]
-        return [page for page in pages if detector in (None, page["detector"])]
+        """What the webhook has received, in order, each page once.
+
+        One that was on its way when the watch was killed arrives twice.
+        """
+        pages: dict[str, dict[str, Any]] = {}
+        for line in self._pages.read_text().splitlines():
+            page = json.loads(line)
+            said = {name: value for name, value in page.items() if name != "arrived"}
+            pages.setdefault(json.dumps(said), page)
+        return [page for page in pages.values() if detector in (None, page["detector"])]
 
     def page(self, detector: str, state: str, seconds: float = 15) -> dict[str, Any]:
         """The newest page of a detector once it is in this state."""
