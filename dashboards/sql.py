@@ -20,23 +20,25 @@ BEGIN, END = "$__fromTime_ms", "$__toTime_ms"
 # it ended. Since when it was so is asked for where it is shown: then the whole past of a lane is
 # looked through for the last that was told, as often as it was told without a change, and that it
 # was otherwise before.
+_MOMENT = "bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Nano(received)), 64), toUInt128(sequence))"
+"""SQL: a row's place in that order as one number, as the engine is slow at comparing tuples."""
 _KEY = "router, feed, peer, peer_rd, view, family, rd, path_id"
 _LANES = f"""
 SELECT router, feed, peer, peer_rd, view, family, rd, path, thing,
        arrayConcat({{past}}, later) AS steps
 FROM (
     SELECT router, feed, peer, peer_rd, view, family, rd, ifNull(toString(path_id), '') AS path,
-           {{thing}} AS thing, last, later{{changed}},
+           {{thing}} AS thing, last, last_kind, last_value, later{{changed}},
            max(view = 'adj-in-pre') OVER (PARTITION BY router, feed, peer, peer_rd) AS before
     FROM (
-        SELECT {_KEY}, {{key}},
-               argMaxIf((toString(kind), toString(value), received, sequence{{hash}}),
-                        (received, sequence), received < {{begin}}) AS last,
-               groupArrayIf((received, sequence, toString(kind), toString(value)),
-                            received >= {{begin}}) AS later{{earlier}}
+        SELECT {_KEY}, {{key}}, maxIf(moment, past) AS last,
+               argMaxIf(kind, moment, past) AS last_kind,
+               argMaxIf(value, moment, past) AS last_value,
+               groupArrayIf((moment, kind, value), NOT past) AS later{{earlier}}
         FROM (
-            SELECT {_KEY}, {{key}}, received, sequence, kind, {{value}} AS value
-            FROM {{table}}
+            SELECT {_KEY}, {{key}}, {_MOMENT} AS moment, received < {{begin}} AS past,
+                   toString(kind) AS kind, toString({{value}}) AS value
+            FROM {{table}} AS told
             WHERE {{where}} AND received <= $__toTime_ms AND provenance != 'mirror'
               AND view IN ('adj-in-pre', 'adj-in-post', 'loc-rib')
         )
@@ -46,52 +48,52 @@ FROM (
 WHERE NOT (({{gone}}) OR if(before, view = 'adj-in-post', false))
 """  # noqa: S608 - all of it is written here
 _LAST = {
-    "past": "if(last.1 = '', [], [(last.3, last.4, last.1, last.2)])",
+    "past": "if(last = 0, [], [(last, last_kind, last_value)])",
     "changed": "",
-    "hash": "",
     "earlier": "",
 }
 _SINCE = {
-    "past": """if(changed = toDateTime64(0, 9, 'UTC'), [], [
-           (changed, toUInt64(0), if(last.1 = 'announce', 'withdraw', 'announce'), '')]),
-                   arrayMap(t -> (t.1, t.2, last.1, last.2), arrayFilter(
-           t -> t.1 > changed OR (t.1, t.2) = (last.3, last.4), earlier))""",
+    "past": """if(changed = 0, [], [
+           (changed, if(last_kind = 'announce', 'withdraw', 'announce'), '')]),
+                   arrayMap(m -> (m, last_kind, last_value), arrayFilter(
+           m -> m > changed, earlier))""",
     "changed": """, earlier,
-           arrayMax(t -> if(t.3 = last.5, toDateTime64(0, 9, 'UTC'), t.1), earlier) AS changed""",
-    "hash": ", cityHash64(kind, value)",
+           arrayMax((m, h) -> if(h = cityHash64(last_kind, last_value), 0, m), earlier, hashes)
+               AS changed""",
     "earlier": """,
-               groupArrayIf((received, sequence, cityHash64(kind, value)), received < {begin})
-                   AS earlier""",
+               groupArrayIf(moment, past) AS earlier,
+               groupArrayIf(cityHash64(kind, value), past) AS hashes""",
 }
 _LANE = "router, feed, peer, peer_rd, view, family, rd, path, thing"
 # A session speaks for a lane where it is the router's own with us, or that of the lane's peer in
 # the same direction: one Peer Up is for the views before and after policy (RFC 7854, 3.1). A second
 # feed-up of the same epoch only says more of the session.
 _STATES = f"""
-SELECT at, sequence, number, turn, {_LANE},
+SELECT fromUnixTimestamp64Nano(toInt64(bitShiftRight(moment, 64)), 'UTC') AS at,
+       toUInt64(moment) AS sequence, number, turn, {_LANE},
        multiIf(NOT announced OR route < peer_down OR if(route < up, up < complete, false),
                    if(feed_down > up OR complete < up, 'not seen', '{{absent}}'),
                feed_down > up OR route < up, 'not seen',
                value_then) AS state
 FROM (
-    SELECT step.1 AS at, step.2 AS sequence, number, turn, {_LANE},
-           maxIf(turn, step.3 IN ('announce', 'withdraw')) OVER lane AS route,
-           argMaxIf(step.3 = 'announce', turn, step.3 IN ('announce', 'withdraw')) OVER lane
+    SELECT step.1 AS moment, number, turn, {_LANE},
+           maxIf(turn, step.2 IN ('announce', 'withdraw')) OVER lane AS route,
+           argMaxIf(step.2 = 'announce', turn, step.2 IN ('announce', 'withdraw')) OVER lane
                AS announced,
-           argMaxIf(step.4, turn, step.3 IN ('announce', 'withdraw')) OVER lane AS value_then,
-           maxIf(turn, step.3 IN ('feed-up', 'peer-up')) OVER lane AS up,
-           maxIf(turn, step.3 = 'feed-down') OVER lane AS feed_down,
-           maxIf(turn, step.3 = 'peer-down') OVER lane AS peer_down,
-           maxIf(turn, step.3 = 'end-of-rib') OVER lane AS complete
+           argMaxIf(step.3, turn, step.2 IN ('announce', 'withdraw')) OVER lane AS value_then,
+           maxIf(turn, step.2 IN ('feed-up', 'peer-up')) OVER lane AS up,
+           maxIf(turn, step.2 = 'feed-down') OVER lane AS feed_down,
+           maxIf(turn, step.2 = 'peer-down') OVER lane AS peer_down,
+           maxIf(turn, step.2 = 'end-of-rib') OVER lane AS complete
     FROM (
         SELECT {_LANE}, rowNumberInAllBlocks() AS number,
-               arraySort(arrayConcat(steps, arrayMap(s -> (s.1, s.2, s.3, ''), arrayFilter(
-                   s -> (s.4 = '' AND s.6 = '') OR (
-                       s.4 = peer AND s.5 = peer_rd AND substring(s.6, 1, 6) = substring(view, 1, 6)
-                       AND (s.3 != 'end-of-rib' OR s.6 = view) AND s.7 IN ('', family)),
+               arraySort(arrayConcat(steps, arrayMap(s -> (s.1, s.2, ''), arrayFilter(
+                   s -> (s.3 = '' AND s.5 = '') OR (
+                       s.3 = peer AND s.4 = peer_rd AND substring(s.5, 1, 6) = substring(view, 1, 6)
+                       AND (s.2 != 'end-of-rib' OR s.5 = view) AND s.6 IN ('', family)),
                    spoken)))) AS all_steps
         FROM ({{lanes}}) AS l LEFT JOIN (
-            SELECT router, feed, groupArray((received, sequence, toString(kind), toString(peer),
+            SELECT router, feed, groupArray(({_MOMENT}, toString(kind), toString(peer),
                        toString(peer_rd), toString(view), toString(family))) AS spoken
             FROM (
                 SELECT received, sequence, kind, router, feed, peer, peer_rd, view, family
@@ -174,7 +176,7 @@ def rules(where: str = "1", begin: str = BEGIN, *, since: bool = False) -> str:
         thing="rule",
         value="actions",
         where=where,
-        gone="if(empty(later), last.1 != 'announce', false)",
+        gone="if(empty(later), last_kind != 'announce', false)",
         since=since,
     )
 
