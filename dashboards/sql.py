@@ -8,6 +8,8 @@ A question of many levels costs more to plan than to answer. The most of that is
 engine looks through all that is below it. So above the tables themselves there is `if`, or NOT OR.
 """
 
+from collector.store.sight import PLACE_NUMBER
+
 BEGIN, END = "$__fromTime_ms", "$__toTime_ms"
 """SQL: the two ends of the time range."""
 
@@ -20,8 +22,6 @@ BEGIN, END = "$__fromTime_ms", "$__toTime_ms"
 # it ended. Since when it was so is asked for where it is shown: then the whole past of a lane is
 # looked through for the last that was told, as often as it was told without a change, and that it
 # was otherwise before.
-_MOMENT = "bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Nano(received)), 64), toUInt128(sequence))"
-"""SQL: a row's place in that order as one number, as the engine is slow at comparing tuples."""
 _KEY = "router, feed, peer, peer_rd, view, family, rd, path_id"
 _LANES = f"""
 SELECT router, feed, peer, peer_rd, view, family, rd, path, thing,
@@ -36,7 +36,7 @@ FROM (
                argMaxIf(value, moment, past) AS last_value,
                groupArrayIf((moment, kind, value), NOT past) AS later{{earlier}}
         FROM (
-            SELECT {_KEY}, {{key}}, {_MOMENT} AS moment, received < {{begin}} AS past,
+            SELECT {_KEY}, {{key}}, {PLACE_NUMBER} AS moment, received < {{begin}} AS past,
                    toString(kind) AS kind, toString({{value}}) AS value
             FROM {{table}} AS told
             WHERE {{where}} AND received <= $__toTime_ms AND provenance != 'mirror'
@@ -93,7 +93,7 @@ FROM (
                        AND (s.2 != 'end-of-rib' OR s.5 = view) AND s.6 IN ('', family)),
                    spoken)))) AS all_steps
         FROM ({{lanes}}) AS l LEFT JOIN (
-            SELECT router, feed, groupArray(({_MOMENT}, toString(kind), toString(peer),
+            SELECT router, feed, groupArray(({PLACE_NUMBER}, toString(kind), toString(peer),
                        toString(peer_rd), toString(view), toString(family))) AS spoken
             FROM (
                 SELECT received, sequence, kind, router, feed, peer, peer_rd, view, family

@@ -26,7 +26,15 @@ from collector.event import Kind
 from collector.store.backend import Reader
 from collector.store.prefixes import COVERED, EXACT, IS_PREFIX, V4, asked, text_of
 from collector.store.rows import AS_STORED, as_told
-from collector.store.sight import COUNTS, Clock, SessionKey, Sessions, blind_rows, sessions_until
+from collector.store.sight import (
+    COUNTS,
+    PLACE_NUMBER,
+    Clock,
+    SessionKey,
+    Sessions,
+    blind_rows,
+    sessions_until,
+)
 
 __all__ = ["Clock", "Match", "blind_rows", "rib_rows"]
 
@@ -61,13 +69,11 @@ LIMIT 1 BY {{key}}
 # Of whole tables the last rows are found by a few columns, and only those are told in full. GLOBAL
 # is for clusters, which run no query of all shards within another one.
 _ROUTE = f"cityHash64({', '.join(_KEY).replace('path_id', 'ifNull(path_id + 1, 0)')})"
-_OF_TABLES = f"""{_ROWS} AND ({_ROUTE}, received, sequence) GLOBAL IN (
-    SELECT route, place.1, place.2 FROM (
-        SELECT {_ROUTE} AS route, max((received, sequence)) AS place
-        FROM routes
-        WHERE {{counts}} AND provenance != 'mirror' AND {{routes}}
-        GROUP BY route
-    )
+_OF_TABLES = f"""{_ROWS} AND ({_ROUTE}, {PLACE_NUMBER}) GLOBAL IN (
+    SELECT {_ROUTE} AS route, max({PLACE_NUMBER})
+    FROM routes
+    WHERE {{counts}} AND provenance != 'mirror' AND {{routes}}
+    GROUP BY route
 )
 ORDER BY family, address, length
 """  # noqa: S608 - all of it is written here

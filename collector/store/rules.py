@@ -15,25 +15,26 @@ from collector.store.life import RULE_CONTENT, RULE_KEY, Lives, Row, Step
 from collector.store.moments import FOREVER
 from collector.store.rib import Clock, still_held
 from collector.store.rows import events_from_rows
-from collector.store.sight import COUNTS
+from collector.store.sight import COUNTS, PLACE_NUMBER
 from collector.store.timeline import Timeline, draw_up, end_of
 
-_RULES = """
+_RULES = f"""
 SELECT router, feed, peer, peer_rd, view, table_name, family, rd, rule, path_id,
        last.1 AS precedence, last.2 AS actions, last.3 AS next_hop, last.4 AS provenance,
-       last.5 AS warnings, first_seen, place.1 AS changed, place.2 AS sequence
+       last.5 AS warnings, first_seen, changed, toUInt64(place) AS sequence
 FROM (
     SELECT router, feed, peer, peer_rd, view, table_name, family, rd, rule, path_id,
-           argMax((precedence, actions, next_hop, provenance, warnings, kind),
-                  (received, sequence)) AS last,
-           minIf(received, kind = 'announce') AS first_seen, max((received, sequence)) AS place
+           argMax((precedence, actions, next_hop, provenance, warnings, kind), {PLACE_NUMBER})
+               AS last,
+           minIf(received, kind = 'announce') AS first_seen, max(received) AS changed,
+           max({PLACE_NUMBER}) AS place
     FROM flowspec
-    WHERE {counts} AND provenance != 'mirror'
+    WHERE {{counts}} AND provenance != 'mirror'
     GROUP BY router, feed, peer, peer_rd, view, table_name, family, rd, rule, path_id
 )
 WHERE last.6 = 'announce'
 ORDER BY router, view, peer, family, rd, precedence, rule
-"""
+"""  # noqa: S608 - all of it is written here
 
 
 def flowspec_rows(store: Reader, at: int, *, clock: Clock = "received") -> pa.Table:
