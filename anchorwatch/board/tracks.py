@@ -101,6 +101,8 @@ class Tracks:
 
     def after(self, event: Event) -> None:
         """Look again, if what the engine has just taken in may have changed what is seen."""
+        if self._engine().intent is not self._intent:
+            self._follow(event.received)
         if self._followed and (self._touched or event.kind not in _ROUTES):
             self._look(event.received)
 
@@ -121,8 +123,6 @@ class Tracks:
 
     def _look(self, now: int) -> None:
         self._touched = False
-        if self._engine().intent is not self._intent:
-            self._follow(now)
         for cutover in self._followed:
             track = self.of(cutover)
             if track is None:

@@ -231,6 +231,14 @@ def test_a_third_site_has_a_lane_of_its_own() -> None:
     assert lane.role == "not of the plan"
 
 
+def test_what_comes_before_the_first_look_has_its_own_time() -> None:
+    room = Room().take(*steady_state(OPENS), *rules(Kind.ANNOUNCE, OPENS))
+    room.take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    room.at(AT + SECOND // 2)
+    (both,) = [each for each in room.item()["track"] if len(each.get("sites", ())) == 2]
+    assert both["at"] == rfc3339(AT) == room.item()["steps"]["both"]
+
+
 def test_a_restart_leaves_a_time_in_which_nobody_watched() -> None:
     before = Room().steady().moved()
     lived, back = AT + 7 * SECOND, AT + 9 * SECOND
