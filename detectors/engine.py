@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from collector.event import Event, Feed, Kind
 from detectors.base import Rule, Status, Unfinished, Verdict
@@ -319,14 +320,19 @@ class Engine:
         lead = (incident.detector, incident.key)
         others = self._grouping.restore(lead, incident.details, incident.evidence)
         for (name, key), details in others:
-            if (other := self._by_name.get(name)) is not None:
-                other.restore(key, details, incident.time)
-        rule = self._by_name.get(incident.detector)
-        if rule is None:
-            return
-        for event in incident.evidence:
-            self._routes.restore(event)
-        rule.restore(incident.key, incident.details, incident.time)
+            self._restore_rule(name, key, details, incident.time)
+        if incident.detector in self._by_name:
+            for event in incident.evidence:
+                self._routes.restore(event)
+            self._restore_rule(incident.detector, incident.key, incident.details, incident.time)
+
+    def _restore_rule(self, name: str, key: str, details: Mapping[str, Any], at: int) -> None:
+        rule = self._by_name.get(name)
+        try:
+            if rule is not None:
+                rule.restore(key, details, at)
+        except Exception as error:  # noqa: BLE001 - what another version kept must not stop the watch
+            self._fault(name, error)
 
     def _resume(self, unfinished: Unfinished) -> None:
         rule = self._by_name.get(unfinished.rule)

@@ -25,7 +25,7 @@ MOST_EVIDENCE = 20
 MOST_TOLD = 5
 """Findings that the sentence names; `took_along` has all."""
 _LOSSES = (Kind.PEER_DOWN, Kind.FEED_DOWN)
-_OURS = ("session", "findings", "took_along")
+_OURS = ("session", "findings", "took_along", "took_along_measures")
 """The details that are the group's."""
 _ORDER = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
@@ -142,19 +142,27 @@ class Grouping:
         loss = next((e for e in evidence if e.kind in _LOSSES and Session.of(e) == session), None)
         group = Group(lead, session, evidence[0].received, loss)
         own = {k: v for k, v in details.items() if k not in _OURS}
-        parts = [(lead, Severity.WARNING, own)]
-        parts += [
-            ((each["detector"], each["key"]), Severity(each["severity"]), each["details"])
-            for each in details["took_along"]
+        others = details["took_along"]
+        measures = details.get("took_along_measures") or [{}] * len(others)
+        parts: list[tuple[Subject, Severity, Mapping[str, Any], Mapping[str, Any]]] = [
+            (lead, Severity.WARNING, own, {})
         ]
-        for subject, severity, its in parts:
+        parts += [
+            ((each["detector"], each["key"]), Severity(each["severity"]), each["details"], measured)
+            for each, measured in zip(others, measures, strict=True)
+        ]
+        for subject, severity, its, measured in parts:
             self._of[subject] = group
             group.now[subject] = Status.UNKNOWN
             group.told[subject] = Verdict(
-                status=Status.VIOLATED, severity=severity, details=its, evidence=evidence
+                status=Status.VIOLATED,
+                severity=severity,
+                details=its,
+                measures=measured,
+                evidence=evidence,
             )
             if subject != lead:
-                yield subject, its
+                yield subject, {**its, **measured}
         self._groups[session] = group
 
     def _may_join(self, subject: Subject, verdict: Verdict) -> bool:
@@ -224,7 +232,11 @@ def _whole(group: Group, verdict: Verdict) -> Verdict:
                 for subject in others
             ],
         },
-        measures=lead.measures,
+        # What is measured is no news by itself, and a rule needs it to go on after a restart.
+        measures={
+            **lead.measures,
+            "took_along_measures": [dict(group.told[subject].measures) for subject in others],
+        },
         evidence=_evidence(group),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,16 @@ from detectors.incidents import Incident, State
 from detectors.intent import Intent, parse_intent
 from detectors.route import Change
 from detectors.routes import Routes
-from tests.unit.rules.scenes import KILL_SWITCH, SECOND, START, make, play, route
+from tests.unit.rules.scenes import (
+    KILL_SWITCH,
+    PEERS,
+    SECOND,
+    START,
+    make,
+    play,
+    route,
+    steady_state,
+)
 
 PREFIXES = ("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32")
 PEER, ANOTHER = "10.0.0.1", "10.0.0.2"
@@ -56,7 +67,7 @@ class Gone(Rule):
             evidence=(self._gone[key],),
         )
 
-    def restore(self, key: str, details: object, at: int) -> None:
+    def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
         self._gone[key] = make(Kind.WITHDRAW, "r1", at)
 
 
@@ -248,6 +259,63 @@ def test_after_a_restart_it_goes_on_with_the_same_id_and_the_same_findings() -> 
     states = [(t.id, t.state) for t in play(after, [up, *back])]
     assert states[-1] == (one.id, State.RESOLVED)
     assert after.open_incidents == []
+
+
+def test_after_a_restart_each_rule_has_what_it_had_measured() -> None:
+    class Measured(Gone):
+        def judge(self, key: str, routes: Routes, now: int) -> Verdict:
+            return replace(super().judge(key, routes, now), measures={"figure": len(key)})
+
+        def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
+            assert details["of"] == key
+            taken[key] = details["figure"]
+
+    taken: dict[str, int] = {}
+    before = engine(Measured)
+    before.process(peer_down(AT))
+    (one,) = before.open_incidents
+    after = Engine(INTENT, rules=[Measured], restored=[Incident.from_dict(one.to_dict())])
+    assert not after.errors
+    assert taken == {f"{prefix} {PEER}": len(f"{prefix} {PEER}") for prefix in PREFIXES}
+
+
+def test_a_session_that_flaps_does_not_keep_the_next_start_from_beginning() -> None:
+    """Redundancy and flapping, told as one: with the rules that there are."""
+    peer, anchor = PEERS["new-pe2"], "10.100.0.254/32"
+    intent = parse_intent(
+        "version: 1\nsites: {new-pe1: {match: [{peer: 10.0.1.1}]}, "
+        "new-pe2: {match: [{peer: 10.0.1.2}]}}\n"
+        f"anycast: [{{name: a, prefix: {anchor}, sites: [new-pe1, new-pe2], minimum: 2}}]\n"
+    )
+    made = Engine(intent)
+    play(made, [event for event in steady_state(START) if event.router == "r1"])
+    at = AT
+    for _ in range(3):
+        play(made, [peer_down(at, peer)])
+        made.advance(at + 40 * SECOND)
+        (one,) = made.open_incidents
+        at += 60 * SECOND
+        back = make(Kind.PEER_UP, "r1", at, peer=peer, view=View.ADJ_IN_PRE, epoch=at)
+        play(made, [back, said(Kind.ANNOUNCE, anchor, at, peer)])
+        made.advance(at + 40 * SECOND)
+        at += 60 * SECOND
+    assert [each["detector"] for each in one.details["took_along"]] == ["flapping"]
+    after = Engine(intent, restored=[Incident.from_dict(one.to_dict())])
+    assert not after.errors
+    assert [each.id for each in after.open_incidents] == [one.id]
+
+
+def test_what_a_rule_cannot_take_up_again_keeps_nothing_else_from_it() -> None:
+    class Other(Gone):
+        def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
+            raise KeyError(key)
+
+    before = engine()
+    before.process(peer_down(AT))
+    (one,) = before.open_incidents
+    after = Engine(INTENT, rules=[Other], restored=[Incident.from_dict(one.to_dict())])
+    assert after.errors == {"gone": len(PREFIXES)}
+    assert [each.id for each in after.open_incidents] == [one.id]
 
 
 @pytest.mark.parametrize("step", [SECOND // 7, SECOND, 3 * SECOND])
