@@ -12,9 +12,18 @@ from detectors.routes import Routes
 
 
 def progress_of(routes: Routes, cutover: Cutover) -> Progress | None:
-    """How far a cutover has come in this window of its, or None before it."""
+    """How far a cutover has come in this window of its, or None before it.
+
+    Whoever gives it more time goes on with it: a window that begins when the last one did, or that
+    overlaps it while the move is not complete, is the same one.
+    """
     known = routes.cutovers.get(cutover.name)
-    return known if known is not None and known.window == tuple(cutover.window) else None
+    if known is None:
+        return None
+    start, end = known.window
+    overlaps = cutover.window.start < end and start < cutover.window.end
+    same = start == cutover.window.start or (overlaps and not known.complete)
+    return known if same else None
 
 
 def new_progress(cutover: Cutover) -> Progress:

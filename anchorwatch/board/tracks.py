@@ -89,7 +89,7 @@ class Tracks:
     def of(self, cutover: Cutover) -> Track | None:
         """What was noted of a cutover in its window of now."""
         track = self._tracks.get(cutover.name)
-        return track if track is not None and track.window == tuple(cutover.window) else None
+        return track if track is not None and track.window[0] == cutover.window.start else None
 
     def all(self) -> list[Track]:
         """All that is kept over a restart."""
@@ -128,6 +128,7 @@ class Tracks:
             if track is None:
                 start, end = cutover.window
                 track = self._tracks[cutover.name] = Track(name=cutover.name, window=(start, end))
+            track.window = (cutover.window.start, cutover.window.end)
             self.news |= track.add(glimpse(*self._engine().look_at(cutover), now))
 
 

@@ -102,6 +102,7 @@ class CutoverRule(Rule):
         if progress is None:
             progress = new_progress(cutover)
             routes.cutovers.put(progress)
+        progress.window = (cutover.window.start, cutover.window.end)
         if cutover.name in self._told:
             self._told.discard(cutover.name)
             progress.told = True
@@ -123,6 +124,8 @@ class CutoverRule(Rule):
             cutover = self._cutovers.get(event.reason or "")
             if cutover is None or not may_go_back(self._intent, routes, cutover, event.received):
                 return []
+            # What came to be held since it was complete counts on the way back.
+            routes.cutovers.members.pop(cutover.name, None)
             asked, _ = self._observe(cutover, routes, event.received)
             asked.ask_back(event.received)
             return [cutover]

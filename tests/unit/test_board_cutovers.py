@@ -285,6 +285,20 @@ def test_another_window_and_another_intent_begin_a_track_anew() -> None:
     assert room.live.board().sections["cutovers"] == []
 
 
+def test_more_time_goes_on_with_the_same_track() -> None:
+    room = Room().steady()
+    room.take(*step(Kind.ANNOUNCE, "new-pe1", AT, "r1"))
+    (track,) = room.tracks.all()
+    before = list(track.glimpses)
+    longer = INTENT.replace(rfc3339(END), rfc3339(END + 600 * SECOND))
+    room.live.told(room.engine.adopt(parse_intent(longer), AT + 20 * SECOND))
+    room.at(AT + 21 * SECOND)
+    (track,) = room.tracks.all()
+    assert track.glimpses[: len(before)] == before
+    assert track.window == (OPENS, END + 600 * SECOND)
+    assert room.item()["track"][: len(before)] != []
+
+
 def test_a_service_that_flaps_all_night_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracks_module, "MOST", 5)
     track = Track(name="move", window=(0, 1))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from collector.event import Kind, View, rfc3339
 from detectors.engine import Engine
-from detectors.incidents import State
+from detectors.incidents import Incident, State
 from detectors.intent import parse_intent
 from detectors.progress import Phase, Progress
 from tests.unit.rules.scenes import (
@@ -204,3 +204,61 @@ def test_a_rehearsal_takes_the_limits_of_its_plan_and_warns() -> None:
     (opened,) = engine.advance(AT + 30 * SECOND)
     assert (opened.key, opened.severity, faults(opened)) == ("try", "warning", ["overlap"])
     assert opened.summary.startswith("Rehearsal try of lab, phase both: ")
+
+
+# Another window
+
+
+def moved_to(engine: Engine, begins: int, ends: int, now: int) -> list[Incident]:
+    before = f"window: [{rfc3339(OPENS)}, {rfc3339(START + 600 * SECOND)}]"
+    assert before in INTENT
+    intent = parse_intent(INTENT.replace(before, f"window: [{rfc3339(begins)}, {rfc3339(ends)}]"))
+    engine.prepare(intent)
+    return engine.adopt(intent, now)
+
+
+@pytest.mark.parametrize("begins", [OPENS, OPENS - 60 * SECOND, OPENS + 5 * SECOND])
+def test_more_time_for_what_is_stuck_proves_nothing(engine: Engine, begins: int) -> None:
+    play(engine, step(Kind.ANNOUNCE, "new-pe1", AT, "r1"))
+    play(engine, step(Kind.WITHDRAW, "legacy-pe", AT + SECOND))
+    (stuck,) = engine.advance(AT + 60 * SECOND)
+    assert faults(stuck) == ["not_everywhere"]
+    assert moved_to(engine, begins, START + HOUR, AT + 70 * SECOND) == []
+    assert progress(engine).phase is Phase.BOTH
+    assert progress(engine).window == (begins, START + HOUR)
+    assert [incident.id for incident in engine.open_incidents] == [stuck.id]
+    play(engine, rules(Kind.WITHDRAW, AT + 80 * SECOND))
+    ends = play(engine, step(Kind.ANNOUNCE, "new-pe1", AT + 81 * SECOND, "r2"))
+    assert [(each.id, each.state) for each in ends] == [(stuck.id, State.RESOLVED)]
+
+
+def test_a_longer_window_does_not_undo_what_is_complete(engine: Engine) -> None:
+    finish(engine)
+    assert moved_to(engine, OPENS, START + HOUR, AT + 70 * SECOND) == []
+    assert progress(engine).phase is Phase.COMPLETE
+    assert engine.advance(START + HOUR) == []
+
+
+def test_a_later_window_begins_anew(engine: Engine) -> None:
+    finish(engine)
+    at = START + 300 * SECOND
+    earlier = progress(engine)
+    moved_to(engine, at, START + HOUR, at + SECOND)
+    assert engine.cutovers == [earlier, progress(engine)]
+    assert progress(engine).begun > at > earlier.complete
+
+
+def test_rules_that_came_back_before_it_was_asked_for_count_on_the_way_back(
+    engine: Engine,
+) -> None:
+    finish(engine)
+    play(engine, rules(Kind.ANNOUNCE, AT + 50 * SECOND))
+    play(engine, [ask_back(AT + 60 * SECOND)])
+    play(engine, step(Kind.ANNOUNCE, "legacy-pe", AT + 65 * SECOND))
+    play(engine, step(Kind.WITHDRAW, "new-pe1", AT + 66 * SECOND))
+    again = AT + 200 * SECOND
+    both_advertise(engine, again)
+    play(engine, step(Kind.WITHDRAW, "legacy-pe", again + 5 * SECOND))
+    assert progress(engine).phase is Phase.MOVED
+    (left,) = [each for each in engine.advance(START + HOUR) if each.detector == "cutover"]
+    assert faults(left) == ["leftover"]
