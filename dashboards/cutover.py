@@ -7,9 +7,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import sql_cutover as sql
 from dashboards.panels import (
     GREEN,
+    OF_A_LIMIT,
     ORANGE,
     PURPLE,
-    RED,
     TIMES,
     board,
     choice,
@@ -41,7 +41,8 @@ def cutover(plan: Plan) -> Dashboard:
         stat_of(
             "Phase",
             "planned, armed (only the old site), both, moved (only new sites, rules left), "
-            "complete; `nobody` where the address is gone, `not seen` where nobody can see.",
+            "complete; `nobody` where the address is gone, `not seen` where what is seen does not "
+            "tell, as a site or all of them may be hidden.",
             (6, 6),
             sql=sql.PHASE,
             unit="string",
@@ -50,15 +51,16 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         stat_of(
             "Limits",
-            "Time from the first step to the last (or to now) as a share of `deadline`; how long "
-            "old and new sites both advertised in the window, and how long nobody did while "
-            "somebody could see that; and the vantage points that cannot be seen now.",
+            "Shares of what the plan allows, orange from three quarters and red from all of it on: "
+            "the time from the first step to the last (or to now), the longest that old and new "
+            "sites both advertised in the window, and the longest that nobody did; and the vantage "
+            "points that cannot be seen now.",
             (14, 6),
             sql=sql.LIMITS,
             fields={
-                "deadline used": ("percentunit", ((None, GREEN), (0.75, ORANGE), (1.0, RED))),
-                "overlap": ("s", ((None, GREEN),)),
-                "gap": ("s", ((None, GREEN), (0.001, RED))),
+                "deadline used": ("percentunit", OF_A_LIMIT),
+                "overlap used": ("percentunit", OF_A_LIMIT),
+                "gap used": ("percentunit", OF_A_LIMIT),
                 "cannot see": ("short", ((None, GREEN), (1, PURPLE))),
             },
         ),
@@ -80,11 +82,13 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         table_of(
             "Timers",
-            "What each step took in the window, against what the plan allows; `used` is the "
-            "share of it.",
+            "What each step took in the window, the longest where there were several, against "
+            "what the plan allows; `used` is the share of it. Overlap and gap go on while a site "
+            "that may end them cannot be seen.",
             (12, 6),
             sql.TIMERS,
             units={"taken": "s", "allowed": "s", "used": "percentunit"},
+            limits={"used": OF_A_LIMIT},
         ),
         table_of(
             "The plan",

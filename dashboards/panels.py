@@ -139,6 +139,8 @@ def steps(*limits: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
 
 
 BAD_FROM_ONE = ((None, GREEN), (1.0, RED))
+OF_A_LIMIT = ((None, GREEN), (0.75, ORANGE), (1.0, RED))
+"""Shares of what is allowed."""
 
 
 def stat_of(  # noqa: PLR0913 - each by name
@@ -188,21 +190,23 @@ def table_of(  # noqa: PLR0913 - each by name
     units: dict[str, str] | None = None,
     links: dict[str, tuple[str, str]] | None = None,
     widths: dict[str, int] | None = None,
+    limits: dict[str, Limits] | None = None,
     mappings: Mappings | None = None,
 ) -> table.Panel:
-    """A table; the words of some columns stand on a ground of their colour."""
+    """A table; the words and figures of some columns stand on a ground of their colour."""
     panel = _place(table.Panel(), title, description, size, CLICKHOUSE)
     panel.with_target(Ask(sql, "table")).cell_height(kinds.TableCellHeight.MD).filterable(True)
     panel.no_value("-")
     properties: dict[str, list[DynamicConfigValue]] = {}
+    ground = DynamicConfigValue(
+        id_val="custom.cellOptions", value={"type": "color-background", "mode": "basic"}
+    )
     for name in words_in:
-        cell = {"type": "color-background", "mode": "basic"}
-        properties.setdefault(name, []).extend(
-            [
-                DynamicConfigValue(id_val="custom.cellOptions", value=cell),
-                DynamicConfigValue(id_val="mappings", value=mappings or words()),
-            ]
-        )
+        of_words = DynamicConfigValue(id_val="mappings", value=mappings or words())
+        properties.setdefault(name, []).extend([ground, of_words])
+    for name, of_limits in (limits or {}).items():
+        coloured = DynamicConfigValue(id_val="thresholds", value=steps(*of_limits).build())
+        properties.setdefault(name, []).extend([ground, coloured])
     for name, unit in (units or {}).items():
         properties.setdefault(name, []).append(DynamicConfigValue(id_val="unit", value=unit))
     for name, (text, url) in (links or {}).items():

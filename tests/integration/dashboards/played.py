@@ -13,27 +13,27 @@ from typing import Any
 import httpx
 
 from collector.event import rfc3339
-from collector.inputs.files import read_events
-from dashboards.build import content, demo_intent
+from dashboards.build import content
 from dashboards.grafana import Values, expand, variables
+from detectors.intent import Intent
+from tests.integration.dashboards.made import heard, intent_of
 from tests.integration.endpoint.conftest import REVISION
 from tests.integration.installation import Installation
 from tests.unit.store.test_revised_native import blocks
 
 ROOT = Path(__file__).parents[3]
-STORY = ROOT / "anchorwatch/demo/story.pcap.gz"
-FLAP = ROOT / "tests/captures/lab/flap.pcap.gz"
+STORY = str(ROOT / "anchorwatch/demo/story.pcap.gz")
+FLAP = str(ROOT / "tests/captures/lab/flap.pcap.gz")
 FILL = """
 import sys
 from pathlib import Path
 from collector.event import Event, Feed, Kind
-from collector.inputs.files import read_events
 from collector.store.writer import Writer
-from dashboards.build import demo_intent
 from detectors.engine import Engine
+from tests.integration.dashboards.made import heard, intent_of
 recording, window, folder = sys.argv[1:]
-engine = Engine(demo_intent(window))
-events = list(read_events(recording))
+engine = Engine(intent_of(recording, window))
+events = heard(recording)
 writer = Writer.embedded(Path(folder))
 writer.put(events)
 if "flap" in recording:
@@ -66,9 +66,10 @@ class Played:
     """First and last moment of it, ms."""
     end: int
     window: str
+    intent: Intent
 
     def panels(self, name: str) -> list[tuple[dict[str, Any], Values]]:
-        there = content(name, demo_intent(self.window))
+        there = content(name, self.intent)
         return [(panel, variables(there)) for panel in there["panels"]]
 
     def question(self, name: str, title: str, at: float | None = None, **chosen: str) -> list[str]:
@@ -106,21 +107,21 @@ class Played:
         return columns, [row for block in found for row in block.get_rows()]
 
 
-def play(folder: Path, recording: Path) -> Iterator[Played]:
-    heard = list(read_events(recording))
-    begin, end = heard[0].received // 10**6, heard[-1].received // 10**6 + 1
+def play(folder: Path, recording: str) -> Iterator[Played]:
+    events = heard(recording)
+    begin, end = events[0].received // 10**6, events[-1].received // 10**6 + 1
     window = [_moment(begin), _moment(end + 60_000)]
     installation = Installation(folder)
     store = folder / "anchorwatch-data" / "store"
     store.parent.mkdir()
     words = f"[{', '.join(window)}]"
     subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FILL), str(recording), words, str(store)],
+        [sys.executable, "-c", textwrap.dedent(FILL), recording, words, str(store)],
         cwd=ROOT,
         check=True,
     )
     with installation.running():
-        yield Played(installation, begin, end, words)
+        yield Played(installation, begin, end, words, intent_of(recording, words))
     assert "Traceback" not in installation.log()
 
 

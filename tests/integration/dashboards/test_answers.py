@@ -81,7 +81,7 @@ def test_the_cutover_room_follows_the_phases(
     assert one("Phase") == phase
     assert one("Rules left") == rules
     (limits,) = story.answer("cutover.json", "Limits", at, cutover=cutover)
-    assert (limits["gap"], limits["cannot see"]) == (0, 0)
+    assert (limits["gap used"], limits["cannot see"]) == (0, 0)
     assert (limits["deadline used"] > 0) == (phase != "armed")
     left = story.answer("cutover.json", "Flowspec rules left", at, cutover=cutover)
     assert len(left) == rules
