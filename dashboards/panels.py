@@ -366,6 +366,11 @@ FORENSICS = (
     "/d/anchorwatch-forensics?var-prefix=${__data.fields.prefix}&${__url_time_range}",
 )
 """The link of a column `prefix`."""
+LOOK_INTO = (
+    "Look into it",
+    FORENSICS[1].replace("-forensics?", "-${__data.fields.look_into}?"),
+)
+"""The link of rows that say in `look_into` which dashboard tells more: not all have a prefix."""
 THE_INCIDENT = ("Its page on the board", "${board:raw}/incidents/${__data.fields.id}")
 """The link of a column `id`; the dashboard needs `board_box`."""
 TO_OVERVIEW = ("Open incidents", "/d/anchorwatch-overview?${__url_time_range}")

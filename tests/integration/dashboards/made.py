@@ -28,10 +28,12 @@ def heard(source: str) -> list[Event]:
 
 
 def intent_of(source: str, window: str) -> Intent:
-    """That of the demonstration; with a gap that is allowed, for the story that is made here."""
+    """That of the demonstration; for the story that is made here, with a gap that is allowed."""
     text = INTENT.format(mark="#", window=window)
-    allowed = "max_overlap: 4s, max_gap: 5s" if source == MOVES else "max_overlap: 4s"
-    return parse_intent(text.replace("max_overlap: 4s", allowed))
+    if source == MOVES:
+        text = text.replace("max_overlap: 4s", "max_overlap: 4s, max_gap: 5s")
+        text += "feeds: [{router: web-old}]\n"
+    return parse_intent(text)
 
 
 @dataclass
@@ -90,5 +92,6 @@ def moves() -> list[Event]:
     story.down(33, "beast-new")
     story.up(35, "beast-new", NEW, BEAST)
     story.route(36, Kind.WITHDRAW, "beast-old", OLD, BEAST)  # both for 6 s, as far as is known
-    story.tell(40, make(Kind.STATS, "beast-new", 0, peer=NEW, view=View.ADJ_IN_PRE))
+    story.down(40, "web-old")  # which showed nothing any more, so that nothing is hidden by it
+    story.tell(75, make(Kind.STATS, "beast-new", 0, peer=NEW, view=View.ADJ_IN_PRE))
     return story.events

@@ -64,6 +64,7 @@ def test_a_feed_that_is_lost_takes_no_step_back_or_forth(
         (19, "nobody"),
         (22.5, "moved"),
         (24, "complete"),
+        (45, "complete"),  # a feed is lost that had seen the old site go
     ],
 )
 def test_what_is_seen_to_go_back_is_back(moves: Played, at: float, told: str) -> None:
