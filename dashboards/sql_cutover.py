@@ -37,7 +37,7 @@ PREFIX = "SELECT cutover.prefix AS p"
 SITES = advertised(PREFIX)
 LEFT = rules(_OF_POLICY)
 # What the timers count begins with the window.
-_WINDOW = f"least({BEGIN}, fromUnixTimestamp64Milli(toInt64(cutover.begin * 1000)))"
+_WINDOW = f"least({BEGIN}, fromUnixTimestamp64Milli(toInt64(round(cutover.begin * 1000))))"
 WHO = _PLANNED + spans(SITES, VANTAGE)
 """Columns time, lane, state: who advertised the service at each vantage point."""
 _PRECEDING = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
@@ -201,7 +201,7 @@ LIMIT 500
 """  # noqa: S608 - all of it is written here
 PLAN = """
 SELECT service, prefix, old AS from_site, arrayStringConcat(new, ', ') AS to_sites,
-       fromUnixTimestamp64Milli(toInt64(begin * 1000), 'UTC') AS window_begins,
-       fromUnixTimestamp64Milli(toInt64(end * 1000), 'UTC') AS window_ends, policy
+       fromUnixTimestamp64Milli(toInt64(round(begin * 1000)), 'UTC') AS window_begins,
+       fromUnixTimestamp64Milli(toInt64(round(end * 1000)), 'UTC') AS window_ends, policy
 FROM ${plan:raw} WHERE cutover = '${cutover:raw}'
 """

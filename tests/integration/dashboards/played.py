@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,29 @@ class Played:
         """The rows of its first target."""
         columns, rows = self.ask(self.question(name, title, at, **chosen)[0])
         return [dict(zip([column for column, _ in columns], row, strict=True)) for row in rows]
+
+    def lanes(
+        self, name: str, title: str, at: float | None = None, **chosen: str
+    ) -> dict[str, list[tuple[float, str]]]:
+        """The states of each lane of a timeline, and the second at which each began."""
+        found: dict[str, list[tuple[float, str]]] = {}
+        for row in self.answer(name, title, at, **chosen):
+            found.setdefault(row["lane"], []).append((self.seconds(row["time"]), row["state"]))
+        return found
+
+    def totals(
+        self, name: str, title: str, at: float | None = None, **chosen: str
+    ) -> dict[str, int]:
+        """What the bars of each series come to."""
+        found: Counter[str] = Counter()
+        for row in self.answer(name, title, at, **chosen):
+            _, series, count = row.values()
+            found[series] += count
+        return dict(found)
+
+    def seconds(self, moment: datetime) -> float:
+        """Since the beginning, to the hundredth."""
+        return round(moment.timestamp() - self.begin / 1000, 2)
 
     def ask(self, question: str) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
         """In the shape of the plugin with the protocol http: columns with types, and rows."""

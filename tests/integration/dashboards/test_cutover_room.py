@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from collector.event import rfc3339
 from dashboards.build import content, demo_intent
 from detectors.engine import Engine
 from detectors.progress import Progress
@@ -110,3 +111,79 @@ def test_shares_of_a_limit_turn_orange_before_it_and_red_at_it() -> None:
         ]
         if title == "Timers":
             assert of["custom.cellOptions"]["type"] == "color-background"
+
+
+def test_phases_follow_each_other(story: Played, moves: Played) -> None:
+    def told(played: Played, cutover: str) -> list[tuple[float, str]]:
+        (lane,) = played.lanes("cutover.json", "Phases", 32, cutover=cutover).values()
+        return lane
+
+    assert told(story, "web-cutover") == [
+        (0.0, "not seen"),
+        (0.0, "armed"),
+        (5.02, "both"),
+        (6.61, "moved"),
+        (7.77, "complete"),
+    ]
+    assert told(story, "beast-cutover")[2:] == [
+        (11.87, "both"),
+        (17.97, "moved"),
+        (30.16, "complete"),
+    ]
+    assert told(moves, "beast-cutover")[-3:] == [(30.0, "both"), (31.0, "not seen"), (32.0, "both")]
+
+
+def test_the_plan_is_that_of_the_intent(story: Played) -> None:
+    (row,) = story.answer("cutover.json", "The plan", cutover="beast-cutover")
+    window = [row.pop("window_begins"), row.pop("window_ends")]
+    assert f"[{', '.join(rfc3339(round(m.timestamp() * 1000) * 10**6) for m in window)}]" == (
+        story.window
+    )
+    assert row == {
+        "service": "beast",
+        "prefix": "192.0.2.60/32",
+        "from_site": "legacy-pe",
+        "to_sites": "new-pe1",
+        "policy": "migration-beast",
+    }
+
+
+def test_events_tell_what_happened_the_newest_first(story: Played) -> None:
+    rows = story.answer("cutover.json", "Events", 32, cutover="web-cutover")
+    told = [(story.seconds(row["time"]), row["what"], row["place"]) for row in rows]
+    place = "controller from 10.0.9.9", "controller loc-rib"
+    rules = [(at, "rule gone", where) for at in (7.77, 7.67, 7.57) for where in reversed(place)]
+    assert [(at, *rest) for at, *rest in told if 3 < at < 10] == [
+        *rules,
+        (6.61, "advertised by new-pe1", "controller loc-rib"),
+        (6.61, "not advertised", "controller from 10.0.0.1"),
+        (5.02, "advertised by new-pe1", "controller from 10.0.1.1"),
+    ]
+    beast = story.answer("cutover.json", "Events", 32, cutover="beast-cutover")
+    assert [
+        (story.seconds(row["time"]), row["what"])
+        for row in beast
+        if row["what"].startswith("incident")
+    ] == [
+        (30.16, "incident resolved"),
+        (21.87, "incident updated"),
+        (17.97, "incident updated"),
+        (15.87, "incident open"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cutover", "at", "deadline", "overlap"),
+    [
+        ("web-cutover", 32, (7.766 - 5.016) / 10, (6.613 - 5.016) / 4),
+        ("beast-cutover", 17, (17 - 11.870) / 10, (17 - 11.870) / 4),
+        ("beast-cutover", 26, (26 - 11.870) / 10, (17.971 - 11.870) / 4),
+    ],
+)
+def test_limits_are_told_as_shares(
+    story: Played, cutover: str, at: float, deadline: float, overlap: float
+) -> None:
+    (limits,) = story.answer("cutover.json", "Limits", at, cutover=cutover)
+    assert limits["deadline used"] == pytest.approx(deadline, abs=0.001)
+    assert limits["overlap used"] == pytest.approx(overlap, abs=0.001)
+    assert limits["gap used"] == 0
