@@ -259,6 +259,51 @@ def test_the_better_matcher_goes_first() -> None:
     )
 
 
+PLANNED = """
+version: 1
+sites: {old: {match: [{peer: 10.0.0.1}]}, new: {match: [{peer: 10.0.1.1}]}}
+services: [{name: web, prefix: 192.0.2.50/32, home: [old]}]
+cutovers:
+  - {name: over, service: web, from: old, to: [new],
+     window: [2020-01-01T22:00:00Z, 2020-01-01T23:00:00Z]}
+  - {name: last, service: web, from: old, to: [new],
+     window: [2120-01-01T22:00:00Z, 2120-01-01T23:00:00Z]}
+  - {name: next, service: web, from: old, to: [new],
+     window: [2110-01-01T22:00:00Z, 2110-01-01T23:00:00Z]}
+  - {name: long over, service: web, from: old, to: [new],
+     window: [2010-01-01T22:00:00Z, 2010-01-01T23:00:00Z]}
+"""
+
+
+def chosen(there: dict[str, Any]) -> tuple[str, list[str]]:
+    """Which cutover the room opens on, and which it lists."""
+    (variable,) = (v for v in there["templating"]["list"] if v["name"] == "cutover")
+    return variable["current"]["value"], variable["query"].split(", ")
+
+
+def test_the_cutover_room_opens_on_the_one_that_runs_or_is_next() -> None:
+    intent = parse_intent(PLANNED)
+    # Without a time, as what is checked in is built: the latest.
+    assert chosen(content("cutover.json", intent)) == (
+        "last",
+        ["last", "next", "over", "long over"],
+    )
+    window = intent.cutovers[2].window
+    for now in (window.start - 1, window.start, window.end):
+        built = content("cutover.json", intent, now=now)
+        assert chosen(built) == ("next", ["next", "last", "over", "long over"])
+    built = content("cutover.json", intent, now=window.end + 1)
+    assert chosen(built) == ("last", ["last", "next", "over", "long over"])
+
+
+def test_the_command_knows_the_time(tmp_path: Path) -> None:
+    intent = tmp_path / "intent.yaml"
+    intent.write_text(PLANNED)
+    words = ("-m", "dashboards.build", "--intent", intent, "--output", tmp_path)
+    subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, check=True)
+    assert chosen(json.loads((tmp_path / "cutover.json").read_text()))[0] == "next"
+
+
 def test_the_command_writes_for_another_intent_or_says_what_is_wrong(tmp_path: Path) -> None:
     def build(*words: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
