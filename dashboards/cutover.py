@@ -16,6 +16,7 @@ from dashboards.panels import (
     clickhouse,
     constants,
     lanes,
+    on_a_wall,
     stat_of,
     table_of,
     words,
@@ -114,5 +115,5 @@ def cutover(plan: Plan) -> Dashboard:
         ),
     ]
     for panel in panels:
-        made.with_panel(panel)
+        made.with_panel(on_a_wall(panel))
     return made.build()

@@ -20,6 +20,7 @@ from dashboards.panels import (
     clickhouse,
     constants,
     lanes,
+    on_a_wall,
     prometheus,
     series,
     stat_of,
@@ -163,5 +164,5 @@ def overview(plan: Plan) -> Dashboard:
         ),
     ]
     for panel in panels:
-        made.with_panel(panel)
+        made.with_panel(on_a_wall(panel))
     return made.build()

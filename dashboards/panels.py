@@ -25,6 +25,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DataSourceRef,
     DataTransformerConfig,
     DynamicConfigValue,
+    Panel,
     RegexMap,
     Threshold,
     ThresholdsMode,
@@ -141,6 +142,8 @@ def steps(*limits: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
 BAD_FROM_ONE = ((None, GREEN), (1.0, RED))
 OF_A_LIMIT = ((None, GREEN), (0.75, ORANGE), (1.0, RED))
 """Shares of what is allowed."""
+NOTHING = "nothing in this range"
+"""What a panel over time says where it has nothing to show."""
 
 
 def stat_of(  # noqa: PLR0913 - each by name
@@ -226,6 +229,7 @@ def lanes(
     """A lane for each `lane` of the rows, with the words of `state` over time."""
     panel = _place(statetimeline.Panel(), title, description, size, CLICKHOUSE)
     panel.with_target(Ask(sql, "table")).mappings(words(sites=sites)).unit("string")
+    panel.no_value(NOTHING)
     panel.display_name("${__field.labels.lane}").merge_values(True).fill_opacity(85)
     panel.show_value(kinds.VisibilityMode.AUTO).row_height(0.85).line_width(0)
     panel.legend(common.VizLegendOptions().show_legend(False))
@@ -254,7 +258,7 @@ def series(  # noqa: PLR0913 - each by name
     for ref, (expr, legend) in zip("ABCDEF", exprs, strict=False):
         target = Prometheus().expr(expr).legend_format(legend).range().ref_id(ref)
         panel.with_target(target.datasource(PROMETHEUS))
-    panel.unit(unit).min(0).line_width(2).fill_opacity(10)
+    panel.no_value(NOTHING).unit(unit).min(0).line_width(2).fill_opacity(10)
     panel.legend(
         common.VizLegendOptions()
         .show_legend(True)
@@ -283,14 +287,28 @@ def distribution(
 ) -> histogram.Panel:
     """How often which value came."""
     panel = _place(histogram.Panel(), title, description, size, CLICKHOUSE)
-    return panel.with_target(Ask(sql, "table")).unit(unit).combine(True).fill_opacity(80)
+    panel.with_target(Ask(sql, "table")).unit(unit).no_value(NOTHING)
+    return panel.combine(True).fill_opacity(80)
 
 
 def lines(title: str, description: str, size: tuple[int, int], sql: str) -> logs.Panel:
     """Messages, the newest first."""
     panel = _place(logs.Panel(), title, description, size, CLICKHOUSE).with_target(Ask(sql, "logs"))
-    panel.show_time(True).wrap_log_message(True).enable_log_details(True)
+    panel.no_value(NOTHING).show_time(True).wrap_log_message(True).enable_log_details(True)
     return panel.sort_order(kinds.LogsSortOrder.DESCENDING)
+
+
+def on_a_wall(panel: builder.Builder[Panel]) -> builder.Builder[Panel]:
+    """The panel, so that it can be read from across a room: figures with names, and high rows."""
+    if isinstance(panel, stat.Panel):
+        panel.text(common.VizTextDisplayOptions().title_size(28).value_size(72))
+        panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME)
+        made = panel.build()
+        if made.title and not (made.field_config and made.field_config.overrides):
+            panel.display_name(made.title)
+    elif isinstance(panel, table.Panel):
+        panel.cell_height(kinds.TableCellHeight.LG)
+    return panel
 
 
 def board(name: str, title: str, description: str, *, refresh: str = "10s") -> dashboard.Dashboard:

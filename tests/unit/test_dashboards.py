@@ -93,6 +93,36 @@ def test_every_panel_says_what_it_shows_and_asks_a_variable_data_source(name: st
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_panel_without_data_says_so(name: str) -> None:
+    for panel in dashboard(name)["panels"]:
+        said = panel["fieldConfig"]["defaults"]["noValue"]
+        if panel["type"] in ("stat", "table"):  # also that of a single value
+            assert said in ("0", "-", "not seen"), panel["title"]
+        else:
+            assert said == "nothing in this range", panel["title"]
+
+
+@pytest.mark.parametrize("name", ["overview.json", "cutover.json"])
+def test_what_hangs_on_a_wall_can_be_read_from_afar(name: str) -> None:
+    kinds = set()
+    for panel in dashboard(name)["panels"]:
+        options = panel["options"]
+        kinds.add(panel["type"])
+        if panel["type"] == "stat":
+            assert options["text"] == {"titleSize": 28, "valueSize": 72}
+            assert options["textMode"] == "value_and_name"
+            names = [each["matcher"]["options"] for each in panel["fieldConfig"]["overrides"]]
+            told = names or [panel["fieldConfig"]["defaults"]["displayName"]]
+            assert told == (names or [panel["title"]])
+            # A wall of 1920 pixels has 24 columns, and rows of 38; a letter is 0.6 of its height.
+            assert max(map(len, told)) * 0.6 * 28 < panel["gridPos"]["w"] * 80 / len(told)
+            assert panel["gridPos"]["h"] * 38 - 40 > 1.2 * (28 + 72)
+        elif panel["type"] == "table":
+            assert options["cellHeight"] == "lg"
+    assert kinds >= {"stat", "table"}
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
 def test_panels_fill_the_width_and_do_not_overlap(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard(name)["panels"]:
