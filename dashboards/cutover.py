@@ -10,8 +10,11 @@ from dashboards.panels import (
     OF_A_LIMIT,
     ORANGE,
     PURPLE,
+    THE_CUTOVER,
+    THE_INCIDENT,
     TIMES,
     board,
+    board_box,
     choice,
     clickhouse,
     constants,
@@ -36,6 +39,7 @@ def cutover(plan: Plan) -> Dashboard:
     made.time("now-30m", "now").with_variable(clickhouse())
     names = [(name, name) for name in plan.cutovers]
     made.with_variable(choice("cutover", "Cutover", names, several=False))
+    made.with_variable(board_box(plan))
     for constant in constants(plan):
         made.with_variable(constant)
     panels = [
@@ -93,9 +97,10 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         table_of(
             "The plan",
-            "What the intent says of this cutover.",
+            "What the intent says of this cutover. Its name leads to its page on the board.",
             (12, 6),
             sql.PLAN,
+            links={"cutover": THE_CUTOVER},
             units={"window_begins": "dateTimeAsIso", "window_ends": "dateTimeAsIso"},
         ),
         table_of(
@@ -107,11 +112,13 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         table_of(
             "Events",
-            "What happened in the time range, the newest first.",
+            "What happened in the time range, the newest first. The id of an incident leads to "
+            "its page on the board.",
             (12, 9),
             sql.EVENTS,
             units=TIMES,
-            widths={"time": 210, "what": 190, "place": 230},
+            links={"id": THE_INCIDENT},
+            widths={"time": 210, "what": 190, "place": 230, "id": 160},
         ),
     ]
     for panel in panels:

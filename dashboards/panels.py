@@ -391,5 +391,6 @@ LOOK_INTO = (
 """The link of rows that say in `look_into` which dashboard tells more: not all have a prefix."""
 THE_INCIDENT = ("Its page on the board", "${board:raw}/incidents/${__data.fields.id}")
 """The link of a column `id`; the dashboard needs `board_box`."""
+THE_CUTOVER = ("Its page on the board", "${board:raw}/cutovers/${cutover:percentencode}")
 TO_OVERVIEW = ("Open incidents", "/d/anchorwatch-overview?${__url_time_range}")
 TIMES = dict.fromkeys(("opened", "changed", "since", "received", "time", "began"), "dateTimeAsIso")

@@ -173,23 +173,23 @@ RULES_COUNT = f"{_PLANNED} SELECT uniqExact(thing) AS rules_left FROM ({_LEFT_NO
 # What happened, in words, the newest first; also that of the rules and of the incidents.
 EVENTS = f"""
 {_PLANNED}
-SELECT time, what, place, detail FROM (
+SELECT time, what, place, detail, id FROM (
     SELECT at AS time, multiIf(state = 'nobody', 'not advertised', state = 'not seen', 'not seen',
                'advertised by ' || state) AS what,
-           {VANTAGE} AS place, thing AS detail, sequence
+           {VANTAGE} AS place, thing AS detail, '' AS id, sequence
     FROM (
         SELECT *, {EARLIER} AS earlier
         FROM ({SITES})
     ) WHERE state != earlier
     UNION ALL
     SELECT at, multiIf(state = 'gone', 'rule gone', state = 'not seen', 'rule not seen',
-               'rule there'), {VANTAGE}, thing, sequence
+               'rule there'), {VANTAGE}, thing, '', sequence
     FROM (
         SELECT *, {EARLIER} AS earlier
         FROM ({LEFT})
     ) WHERE state != earlier
     UNION ALL
-    SELECT incidents.time, 'incident ' || state, detector, summary, 0
+    SELECT incidents.time, 'incident ' || state, detector, summary, incidents.id, 0
     FROM incidents
     WHERE JSONExtractString(details, 'prefix') = cutover.prefix
        OR JSONExtractString(details, 'cutover') = '${{cutover:raw}}'
@@ -200,7 +200,7 @@ ORDER BY time DESC, sequence DESC
 LIMIT 500
 """  # noqa: S608 - all of it is written here
 PLAN = """
-SELECT service, prefix, old AS from_site, arrayStringConcat(new, ', ') AS to_sites,
+SELECT cutover, service, prefix, old AS from_site, arrayStringConcat(new, ', ') AS to_sites,
        fromUnixTimestamp64Milli(toInt64(round(begin * 1000)), 'UTC') AS window_begins,
        fromUnixTimestamp64Milli(toInt64(round(end * 1000)), 'UTC') AS window_ends, policy
 FROM ${plan:raw} WHERE cutover = '${cutover:raw}'

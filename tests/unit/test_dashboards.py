@@ -171,6 +171,28 @@ def test_links_lead_to_dashboards_and_variables_that_exist() -> None:
         assert set(re.findall(r"var-(\w+)=", url)) <= names
 
 
+def links_of(panel: dict[str, Any]) -> dict[str, str]:
+    """The addresses that the columns of a table lead to."""
+    return {
+        override["matcher"]["options"]: link["url"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "links"
+        for link in each["value"]
+    }
+
+
+def test_the_cutover_room_leads_to_the_pages_of_the_board() -> None:
+    there = dashboard("cutover.json")
+    assert variables(there)["board"] == ["http://127.0.0.1:8480"]
+    panels = {panel["title"]: panel for panel in there["panels"]}
+    # A name may have any sign in it, as a `/`, and is one part of the address even so.
+    assert links_of(panels["The plan"]) == {
+        "cutover": "${board:raw}/cutovers/${cutover:percentencode}"
+    }
+    assert links_of(panels["Events"]) == {"id": "${board:raw}/incidents/${__data.fields.id}"}
+
+
 # Prometheus
 
 

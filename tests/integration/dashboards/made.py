@@ -23,6 +23,9 @@ WEB, BEAST = "192.0.2.50/32", "192.0.2.60/32"
 ANCHOR = "10.100.0.254/32"
 OLD, NEW = PEERS["legacy-pe"], PEERS["new-pe1"]
 CONTROLLER = "10.0.9.9"
+LEFT_OVER = "destination 192.0.2.60/32 protocol =6 destination-port =2883"
+LEFT = {"web-cutover": ALLOWED, "beast-cutover": LEFT_OVER}
+"""The rules that are left at the deadline of each cutover."""
 
 
 def heard(source: str) -> list[Event]:
@@ -39,11 +42,11 @@ def intent_of(source: str, window: str) -> Intent:
     return parse_intent(text)
 
 
-def told(source: str, transition: Incident) -> dict[str, Any]:
-    """A transition as it is stored; one of rules that are left over names them."""
+def told(transition: Incident) -> dict[str, Any]:
+    """A transition as it is stored; one of rules that are left over lists them."""
     row = transition.to_dict()
-    if source == MOVES and "leftover" in transition.details.get("faults", ()):
-        row["details"] = {"rules": [ALLOWED], **transition.details}
+    if "leftover" in transition.details.get("faults", ()):
+        row["details"] = {"rules": [LEFT[transition.key]], **transition.details}
     return row
 
 

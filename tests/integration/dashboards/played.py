@@ -52,7 +52,7 @@ if "flap" in recording:
         )
         for number, result in enumerate(("healthy", "healthy", "failed", "healthy"))
     ])
-writer.put([told(recording, t) for event in events for t in engine.process(event)])
+writer.put([told(t) for event in events for t in engine.process(event)])
 assert writer.close() == 0
 """
 

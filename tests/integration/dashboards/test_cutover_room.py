@@ -140,6 +140,7 @@ def test_the_plan_is_that_of_the_intent(story: Played) -> None:
         story.window
     )
     assert row == {
+        "cutover": "beast-cutover",
         "service": "beast",
         "prefix": "192.0.2.60/32",
         "from_site": "legacy-pe",
@@ -170,6 +171,9 @@ def test_events_tell_what_happened_the_newest_first(story: Played) -> None:
         (17.97, "incident updated"),
         (15.87, "incident open"),
     ]
+    (wall,) = story.answer("overview.json", "Open incidents", 20)
+    assert {row["id"] for row in beast} == {"", wall["id"]}
+    assert all(bool(row["id"]) == row["what"].startswith("incident") for row in beast)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.dashboards.made import LEFT_OVER
 from tests.integration.dashboards.played import Played
 from tests.unit.rules.scenes import ALLOWED, KILL_SWITCH
-
-LEFT_OVER = "destination 192.0.2.60/32 protocol =6 destination-port =2883"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +53,12 @@ def test_rules_are_counted_and_the_oldest_is_told(
     assert row["oldest"] == pytest.approx(oldest, abs=0.01)
 
 
+@pytest.mark.parametrize(("at", "found"), [(4, 0), (21, 0), (23, 1), (26, 2), (29.5, 1), (31, 0)])
+def test_rules_with_a_finding_are_counted(story: Played, at: float, found: int) -> None:
+    """One is left over from 21.87 to 30.16, and there is a kill switch from 25.14 to 29.15."""
+    assert story.answer("flowspec.json", "Rules with a finding", at) == [{"rules": found}]
+
+
 def test_the_age_of_a_rule_is_since_it_came(story: Played) -> None:
     ages = {row["rule"]: row["age"] for row in story.answer("flowspec.json", "Rules now", 26)}
     assert ages == {
@@ -77,6 +82,8 @@ def test_a_finding_says_which_clause_fails_and_when(story: Played) -> None:
     assert (story.seconds(found["opened"]), story.seconds(found["changed"])) == (25.14, 29.15)
     assert "tcp/179" in story.answer("flowspec.json", "Rules now", 26)[0]["why"]
     assert story.answer("flowspec.json", "Findings", 11) == []
+    (left,) = story.answer("flowspec.json", "Findings", 23)
+    assert (left["rule"], left["state"], left["kill_switch"]) == (LEFT_OVER, "updated", 0)
 
 
 def test_the_life_of_a_rule_is_told_at_each_place(story: Played) -> None:
