@@ -112,7 +112,7 @@ SELECT *, minIf(at_s, phase = 'both') OVER (PARTITION BY together) AS both_since
 FROM (
     SELECT *, sum(toUInt64(if(phase = 'both', 0, hidden = 0))) OVER moments AS together,
            sum(toUInt64(old_sites + new_sites > 0)) OVER moments AS apart,
-           max(if(phase != 'complete', at_s, 0)) OVER () AS last
+           max(if(phase NOT IN ('complete', 'not seen'), at_s, 0)) OVER () AS last
     FROM ({_PROGRESS})
     WINDOW moments AS (ORDER BY at {_PRECEDING})
 )
@@ -125,7 +125,7 @@ SELECT argMax(phase, at) AS phase_now, argMax(blind, at) AS cannot_see,
        minIf(greatest(at_s, cutover.begin), if(new_sites > 0, until_s > cutover.begin, false))
            AS first_step,
        minIf(at_s, if(phase = 'complete', at_s > last, false)) AS done,
-       if(first_step = 0, 0, if(phase_now = 'complete', done, any(now_s)) - first_step) AS elapsed,
+       if(first_step = 0, 0, if(done > 0, done, any(now_s)) - first_step) AS elapsed,
        {_LONGEST.format("both_since")} AS overlap, {_LONGEST.format("gap_since")} AS gap
 FROM ({_LASTING})
 """  # noqa: S608 - all of it is written here

@@ -100,6 +100,8 @@ def moves() -> list[Event]:
         (22, Kind.ANNOUNCE, "web-new", NEW),
     ):
         story.route(at, kind, router, peer, WEB)
+    story.down(22.3, "controller")
+    story.up(22.6, "controller", CONTROLLER, ALLOWED)
     story.route(23, Kind.WITHDRAW, "controller", CONTROLLER, ALLOWED)
     story.route(30, Kind.ANNOUNCE, "beast-new", NEW, BEAST)
     story.down(31, "beast-old")
