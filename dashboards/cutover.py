@@ -7,15 +7,19 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import sql_cutover as sql
 from dashboards.panels import (
     GREEN,
+    OF_A_LIMIT,
     ORANGE,
     PURPLE,
-    RED,
+    THE_CUTOVER,
+    THE_INCIDENT,
     TIMES,
     board,
+    board_box,
     choice,
     clickhouse,
     constants,
     lanes,
+    on_a_wall,
     stat_of,
     table_of,
     words,
@@ -35,13 +39,15 @@ def cutover(plan: Plan) -> Dashboard:
     made.time("now-30m", "now").with_variable(clickhouse())
     names = [(name, name) for name in plan.cutovers]
     made.with_variable(choice("cutover", "Cutover", names, several=False))
+    made.with_variable(board_box(plan))
     for constant in constants(plan):
         made.with_variable(constant)
     panels = [
         stat_of(
             "Phase",
             "planned, armed (only the old site), both, moved (only new sites, rules left), "
-            "complete; `nobody` where the address is gone, `not seen` where nobody can see.",
+            "complete; `nobody` where the address is gone, `not seen` where what is seen does not "
+            "tell, as a site or all of them may be hidden.",
             (6, 6),
             sql=sql.PHASE,
             unit="string",
@@ -50,15 +56,16 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         stat_of(
             "Limits",
-            "Time from the first step to the last (or to now) as a share of `deadline`; how long "
-            "old and new sites both advertised in the window, and how long nobody did while "
-            "somebody could see that; and the vantage points that cannot be seen now.",
+            "Shares of what the plan allows, orange from three quarters and red from all of it on: "
+            "the time from the first step to the last (or to now), the longest that old and new "
+            "sites both advertised in the window, and the longest that nobody did; and the vantage "
+            "points that cannot be seen now.",
             (14, 6),
             sql=sql.LIMITS,
             fields={
-                "deadline used": ("percentunit", ((None, GREEN), (0.75, ORANGE), (1.0, RED))),
-                "overlap": ("s", ((None, GREEN),)),
-                "gap": ("s", ((None, GREEN), (0.001, RED))),
+                "deadline used": ("percentunit", OF_A_LIMIT),
+                "overlap used": ("percentunit", OF_A_LIMIT),
+                "gap used": ("percentunit", OF_A_LIMIT),
                 "cannot see": ("short", ((None, GREEN), (1, PURPLE))),
             },
         ),
@@ -80,17 +87,20 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         table_of(
             "Timers",
-            "What each step took in the window, against what the plan allows; `used` is the "
-            "share of it.",
+            "What each step took in the window, the longest where there were several, against "
+            "what the plan allows; `used` is the share of it. Overlap and gap go on while a site "
+            "that may end them cannot be seen.",
             (12, 6),
             sql.TIMERS,
             units={"taken": "s", "allowed": "s", "used": "percentunit"},
+            limits={"used": OF_A_LIMIT},
         ),
         table_of(
             "The plan",
-            "What the intent says of this cutover.",
+            "What the intent says of this cutover. Its name leads to its page on the board.",
             (12, 6),
             sql.PLAN,
+            links={"cutover": THE_CUTOVER},
             units={"window_begins": "dateTimeAsIso", "window_ends": "dateTimeAsIso"},
         ),
         table_of(
@@ -102,13 +112,15 @@ def cutover(plan: Plan) -> Dashboard:
         ),
         table_of(
             "Events",
-            "What happened in the time range, the newest first.",
+            "What happened in the time range, the newest first. The id of an incident leads to "
+            "its page on the board.",
             (12, 9),
             sql.EVENTS,
             units=TIMES,
-            widths={"time": 210, "what": 190, "place": 230},
+            links={"id": THE_INCIDENT},
+            widths={"time": 210, "what": 190, "place": 230, "id": 160},
         ),
     ]
     for panel in panels:
-        made.with_panel(panel)
+        made.with_panel(on_a_wall(panel))
     return made.build()

@@ -41,7 +41,7 @@ def flowspec(plan: Plan) -> Dashboard:
         ),
         stat_of(
             "Rules with a finding",
-            "Rules that an open incident names: out of policy, left over, impossible.",
+            "Rules that an open incident names: out of policy, left over, leading nowhere.",
             (6, 5),
             sql=sql.OUT_OF_POLICY,
         ),

@@ -8,6 +8,7 @@ from dashboards import sql, sql_feeds
 from dashboards.panels import (
     FORENSICS,
     GREEN,
+    LOOK_INTO,
     ORANGE,
     PURPLE,
     RED,
@@ -19,6 +20,7 @@ from dashboards.panels import (
     clickhouse,
     constants,
     lanes,
+    on_a_wall,
     prometheus,
     series,
     stat_of,
@@ -89,13 +91,22 @@ def overview(plan: Plan) -> Dashboard:
         table_of(
             "Open incidents",
             "Every incident that is not resolved at the end of the time range, critical ones "
-            "first. Its prefix leads to what happened, its id to its page on the board.",
+            "first. The summary leads to the dashboard that tells more (`look_into`), the id to "
+            "its page on the board.",
             (24, 9),
             sql.OPEN_INCIDENTS,
             words_in=("severity", "state"),
             units=TIMES,
-            links={"prefix": FORENSICS, "summary": FORENSICS, "id": THE_INCIDENT},
-            widths={"severity": 110, "state": 110, "opened": 210, "detector": 190, "id": 160},
+            links={
+                **dict.fromkeys(("prefix", "summary", "look_into"), LOOK_INTO),
+                "id": THE_INCIDENT,
+            },
+            widths={
+                **dict.fromkeys(("severity", "state", "look_into"), 110),
+                "opened": 210,
+                "detector": 190,
+                "id": 160,
+            },
         ),
         table_of(
             "Services and anycast addresses",
@@ -153,5 +164,5 @@ def overview(plan: Plan) -> Dashboard:
         ),
     ]
     for panel in panels:
-        made.with_panel(panel)
+        made.with_panel(on_a_wall(panel))
     return made.build()

@@ -25,6 +25,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DataSourceRef,
     DataTransformerConfig,
     DynamicConfigValue,
+    Panel,
     RegexMap,
     Threshold,
     ThresholdsMode,
@@ -139,6 +140,10 @@ def steps(*limits: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
 
 
 BAD_FROM_ONE = ((None, GREEN), (1.0, RED))
+OF_A_LIMIT = ((None, GREEN), (0.75, ORANGE), (1.0, RED))
+"""Shares of what is allowed."""
+NOTHING = "nothing in this range"
+"""What a panel over time says where it has nothing to show."""
 
 
 def stat_of(  # noqa: PLR0913 - each by name
@@ -188,21 +193,23 @@ def table_of(  # noqa: PLR0913 - each by name
     units: dict[str, str] | None = None,
     links: dict[str, tuple[str, str]] | None = None,
     widths: dict[str, int] | None = None,
+    limits: dict[str, Limits] | None = None,
     mappings: Mappings | None = None,
 ) -> table.Panel:
-    """A table; the words of some columns stand on a ground of their colour."""
+    """A table; the words and figures of some columns stand on a ground of their colour."""
     panel = _place(table.Panel(), title, description, size, CLICKHOUSE)
     panel.with_target(Ask(sql, "table")).cell_height(kinds.TableCellHeight.MD).filterable(True)
     panel.no_value("-")
     properties: dict[str, list[DynamicConfigValue]] = {}
+    ground = DynamicConfigValue(
+        id_val="custom.cellOptions", value={"type": "color-background", "mode": "basic"}
+    )
     for name in words_in:
-        cell = {"type": "color-background", "mode": "basic"}
-        properties.setdefault(name, []).extend(
-            [
-                DynamicConfigValue(id_val="custom.cellOptions", value=cell),
-                DynamicConfigValue(id_val="mappings", value=mappings or words()),
-            ]
-        )
+        of_words = DynamicConfigValue(id_val="mappings", value=mappings or words())
+        properties.setdefault(name, []).extend([ground, of_words])
+    for name, of_limits in (limits or {}).items():
+        coloured = DynamicConfigValue(id_val="thresholds", value=steps(*of_limits).build())
+        properties.setdefault(name, []).extend([ground, coloured])
     for name, unit in (units or {}).items():
         properties.setdefault(name, []).append(DynamicConfigValue(id_val="unit", value=unit))
     for name, (text, url) in (links or {}).items():
@@ -222,6 +229,7 @@ def lanes(
     """A lane for each `lane` of the rows, with the words of `state` over time."""
     panel = _place(statetimeline.Panel(), title, description, size, CLICKHOUSE)
     panel.with_target(Ask(sql, "table")).mappings(words(sites=sites)).unit("string")
+    panel.no_value(NOTHING)
     panel.display_name("${__field.labels.lane}").merge_values(True).fill_opacity(85)
     panel.show_value(kinds.VisibilityMode.AUTO).row_height(0.85).line_width(0)
     panel.legend(common.VizLegendOptions().show_legend(False))
@@ -250,7 +258,7 @@ def series(  # noqa: PLR0913 - each by name
     for ref, (expr, legend) in zip("ABCDEF", exprs, strict=False):
         target = Prometheus().expr(expr).legend_format(legend).range().ref_id(ref)
         panel.with_target(target.datasource(PROMETHEUS))
-    panel.unit(unit).min(0).line_width(2).fill_opacity(10)
+    panel.no_value(NOTHING).unit(unit).min(0).line_width(2).fill_opacity(10)
     panel.legend(
         common.VizLegendOptions()
         .show_legend(True)
@@ -279,14 +287,28 @@ def distribution(
 ) -> histogram.Panel:
     """How often which value came."""
     panel = _place(histogram.Panel(), title, description, size, CLICKHOUSE)
-    return panel.with_target(Ask(sql, "table")).unit(unit).combine(True).fill_opacity(80)
+    panel.with_target(Ask(sql, "table")).unit(unit).no_value(NOTHING)
+    return panel.combine(True).fill_opacity(80)
 
 
 def lines(title: str, description: str, size: tuple[int, int], sql: str) -> logs.Panel:
     """Messages, the newest first."""
     panel = _place(logs.Panel(), title, description, size, CLICKHOUSE).with_target(Ask(sql, "logs"))
-    panel.show_time(True).wrap_log_message(True).enable_log_details(True)
+    panel.no_value(NOTHING).show_time(True).wrap_log_message(True).enable_log_details(True)
     return panel.sort_order(kinds.LogsSortOrder.DESCENDING)
+
+
+def on_a_wall(panel: builder.Builder[Panel]) -> builder.Builder[Panel]:
+    """The panel, so that it can be read from across a room: figures with names, and high rows."""
+    if isinstance(panel, stat.Panel):
+        panel.text(common.VizTextDisplayOptions().title_size(28).value_size(72))
+        panel.text_mode(kinds.BigValueTextMode.VALUE_AND_NAME)
+        made = panel.build()
+        if made.title and not (made.field_config and made.field_config.overrides):
+            panel.display_name(made.title)
+    elif isinstance(panel, table.Panel):
+        panel.cell_height(kinds.TableCellHeight.LG)
+    return panel
 
 
 def board(name: str, title: str, description: str, *, refresh: str = "10s") -> dashboard.Dashboard:
@@ -362,7 +384,13 @@ FORENSICS = (
     "/d/anchorwatch-forensics?var-prefix=${__data.fields.prefix}&${__url_time_range}",
 )
 """The link of a column `prefix`."""
+LOOK_INTO = (
+    "Look into it",
+    FORENSICS[1].replace("-forensics?", "-${__data.fields.look_into}?"),
+)
+"""The link of rows that say in `look_into` which dashboard tells more: not all have a prefix."""
 THE_INCIDENT = ("Its page on the board", "${board:raw}/incidents/${__data.fields.id}")
 """The link of a column `id`; the dashboard needs `board_box`."""
+THE_CUTOVER = ("Its page on the board", "${board:raw}/cutovers/${cutover:percentencode}")
 TO_OVERVIEW = ("Open incidents", "/d/anchorwatch-overview?${__url_time_range}")
 TIMES = dict.fromkeys(("opened", "changed", "since", "received", "time", "began"), "dateTimeAsIso")

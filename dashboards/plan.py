@@ -44,13 +44,16 @@ class Plan:
     anycast: tuple[tuple[str, str], ...]
     """Name and prefix of each anycast address."""
     cutovers: tuple[str, ...]
-    """Names."""
+    """Names: the one that runs or is next first, then later ones, then those that are over."""
     board: str
     """Where browsers find anchorwatch's own board, with no slash at its end."""
 
 
-def plan_of(intent: Intent, board: str = BOARD) -> Plan:
-    """What the dashboards have to know of an intent, and where the board is."""
+def plan_of(intent: Intent, board: str = BOARD, now: int | None = None) -> Plan:
+    """What the dashboards have to know of an intent, where the board is, and what time it is (ns).
+
+    Without the time, so that the same intent always makes the same, the latest cutover goes first.
+    """
     addresses: tuple[Service | Anycast, ...] = (*intent.services, *intent.anycast)
     return Plan(
         sites=tuple(intent.sites),
@@ -59,9 +62,16 @@ def plan_of(intent: Intent, board: str = BOARD) -> Plan:
         plan=_table(_PLAN, [_planned(intent, cutover) for cutover in intent.cutovers]),
         watched=tuple((address.name, address.prefix) for address in addresses),
         anycast=tuple((address.name, address.prefix) for address in intent.anycast),
-        cutovers=tuple(cutover.name for cutover in intent.cutovers),
+        cutovers=tuple(cutover.name for cutover in _in_turn(intent.cutovers, now)),
         board=board.rstrip("/"),
     )
+
+
+def _in_turn(cutovers: Iterable[Cutover], now: int | None) -> list[Cutover]:
+    latest_first = sorted(cutovers, key=lambda each: each.window.start, reverse=True)
+    to_come = [each for each in latest_first if now is not None and each.window.end >= now]
+    over = [each for each in latest_first if each not in to_come]
+    return sorted(to_come, key=lambda each: each.window.start) + over
 
 
 def text(value: str) -> str:

@@ -124,13 +124,21 @@ def _states(begin: str, absent: str, *, since: bool, **of_lanes: str) -> str:
     return _STATES.format(lanes=lanes, begin=begin, absent=absent)
 
 
-_KEYS = """(address, length) IN (
-    SELECT toIPv6(splitByChar('/', p)[1]) AS address,
-           toUInt8(toUInt8(splitByChar('/', p)[2]) + if(position(p, ':') = 0, 96, 0)) AS length
-    FROM ({prefixes}))"""
+_IS_PREFIX = """ifNull(multiIf(length(splitByChar('/', {p})) != 2, false,
+    isIPv4String(splitByChar('/', {p})[1]), toUInt8OrNull(splitByChar('/', {p})[2]) <= 32,
+    isIPv6String(splitByChar('/', {p})[1]), toUInt8OrNull(splitByChar('/', {p})[2]) <= 128,
+    false), false)"""
+"""SQL: whether a text is a prefix; what is typed may be anything."""
+_KEYS = f"""(address, length) IN (
+    SELECT toIPv6OrDefault(splitByChar('/', p)[1]) AS address,
+           toUInt8(toUInt8OrZero(splitByChar('/', p)[2]) + if(position(p, ':') = 0, 96, 0))
+               AS length
+    FROM ({{prefixes}}) WHERE {_IS_PREFIX.format(p="p")})"""  # noqa: S608 - written here
 WATCHED = "SELECT arrayJoin([${watched:singlequote}]) AS p"
 """The prefixes that are chosen among what is watched."""
-OF_ONE = "SELECT '${prefix:raw}' AS p"
+OF_ONE = "SELECT ${prefix:singlequote} AS p"
+IS_ONE = _IS_PREFIX.format(p="${prefix:singlequote}")
+"""SQL: whether a prefix is typed at all; what is not one has no rows, rather than all of them."""
 KEYS_OF_ONE = _KEYS.format(prefixes=OF_ONE)
 NAME = """transform(thing, (SELECT groupArray(prefix) FROM ${watch:raw}),
     (SELECT groupArray(name) FROM ${watch:raw}), thing)"""
@@ -347,7 +355,10 @@ ORDER BY state IN ('critical', 'warning') DESC, state = 'critical' DESC, w.kind 
 """  # noqa: S608 - all of it is written here
 OPEN_INCIDENTS = f"""
 SELECT severity, if(state = 'unknown', 'not seen now', state) AS state, opened, detector, key,
-       summary, JSONExtractString(details, 'prefix') AS prefix, id
+       summary, JSONExtractString(details, 'prefix') AS prefix,
+       multiIf(prefix != '', 'forensics',
+               JSONHas(details, 'rule') OR JSONHas(details, 'rules'), 'flowspec',
+               'collector') AS look_into, id
 FROM ({OPEN})
 ORDER BY severity = 'critical' DESC, severity = 'warning' DESC, opened DESC
 LIMIT 200

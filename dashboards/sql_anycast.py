@@ -91,7 +91,8 @@ ORDER BY time, name
 CONVERGENCE = f"""
 SELECT began, name, lost, moved AS vantage_points, seconds
 FROM (
-    SELECT min(at) AS began, any({NAME}) AS name, argMin(earlier, at) AS lost, count() AS moved,
+    SELECT min(at) AS began, any({NAME}) AS name, argMin(earlier, at) AS lost,
+           uniqExact(number) AS moved,
            toFloat64(toUnixTimestamp64Nano(max(at)) - toUnixTimestamp64Nano(min(at))) / 1e9
                AS seconds, argMin(state, at) AS first
     FROM (

@@ -37,43 +37,56 @@ PREFIX = "SELECT cutover.prefix AS p"
 SITES = advertised(PREFIX)
 LEFT = rules(_OF_POLICY)
 # What the timers count begins with the window.
-_WINDOW = f"least({BEGIN}, fromUnixTimestamp64Milli(toInt64(cutover.begin * 1000)))"
+_WINDOW = f"least({BEGIN}, fromUnixTimestamp64Milli(toInt64(round(cutover.begin * 1000))))"
 WHO = _PLANNED + spans(SITES, VANTAGE)
 """Columns time, lane, state: who advertised the service at each vantage point."""
 _PRECEDING = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 # Steps of counts, summed up over all vantage points: how many show the old site, a new one, a rule
-# (of all views of a rule, one is counted), and how many cannot see.
+# (of all views of a rule, one is counted), and how many cannot see. Of these, `hidden` tells what
+# they showed when they last saw: it may be there still.
+_MARKED = f"""
+SELECT at, state, hidden, lagInFrame(mark, 1, ('', '')) OVER lane AS before
+FROM (
+    SELECT at, number, turn, state, (state, hidden) AS mark,
+           if(state = 'not seen', argMaxIf(state, turn, state != 'not seen') OVER lane, '')
+               AS hidden
+    FROM ({{states}})
+    WINDOW lane AS (PARTITION BY number ORDER BY turn {_PRECEDING})
+)
+WINDOW lane AS (PARTITION BY number ORDER BY turn {_PRECEDING})
+"""  # noqa: S608 - all of it is written here
+_RULE = "{0} NOT IN ('gone', 'not seen', '')"
 _STEPS = f"""
-SELECT at, toInt32(state = cutover.old) - toInt32(earlier = cutover.old) AS old_step,
-       toInt32(has(cutover.new, state)) - toInt32(has(cutover.new, earlier)) AS new_step,
+SELECT at, toInt32(state = cutover.old) - toInt32(before.1 = cutover.old) AS old_step,
+       toInt32(has(cutover.new, state)) - toInt32(has(cutover.new, before.1)) AS new_step,
        toInt32(0) AS rule_step,
-       toInt32(state = 'not seen') - toInt32(earlier = 'not seen') AS blind_step
-FROM (
-    SELECT at, state, {EARLIER} AS earlier
-    FROM ({advertised(PREFIX, begin=_WINDOW)})
-)
+       toInt32(state = 'not seen') - toInt32(before.1 = 'not seen') AS blind_step,
+       toInt32(hidden = cutover.old) - toInt32(before.2 = cutover.old) AS hidden_old_step,
+       toInt32(has(cutover.new, hidden)) - toInt32(has(cutover.new, before.2)) AS hidden_new_step,
+       toInt32(0) AS hidden_rule_step
+FROM ({_MARKED.format(states=advertised(PREFIX, begin=_WINDOW))})
 UNION ALL
-SELECT at, 0, 0, toInt32(state NOT IN ('gone', 'not seen', ''))
-                 - toInt32(earlier NOT IN ('gone', 'not seen', '')), 0
-FROM (
-    SELECT at, state, {EARLIER} AS earlier
-    FROM ({rules(_OF_POLICY, _WINDOW)})
-)
+SELECT at, 0, 0, toInt32({_RULE.format("state")}) - toInt32({_RULE.format("before.1")}), 0,
+       0, 0, toInt32({_RULE.format("hidden")}) - toInt32({_RULE.format("before.2")})
+FROM ({_MARKED.format(states=rules(_OF_POLICY, _WINDOW))})
 """  # noqa: S608 - all of it is written here
 _STEPPED = f"""{_PLANNED}, (
-    SELECT groupArray((at, old_step, new_step, rule_step, blind_step)) FROM ({_STEPS})
+    SELECT groupArray((at, old_step, new_step, rule_step, blind_step, hidden_old_step,
+                       hidden_new_step, hidden_rule_step)) FROM ({_STEPS})
 ) AS steps
 """  # noqa: S608 - all of it is written here
 """What questions of the phases begin with: the steps are worked out once, before all else."""
-# A row for each moment at which something changed, with how long it stayed so (in the window, and
-# up to the end of the range).
+# A row for each moment at which something changed, until the next or the end of the range. What is
+# hidden only proves nothing: neither that the move has not begun, nor that it is at its end.
 _PROGRESS = f"""
-SELECT at, old_sites, new_sites, rules_left, blind,
+SELECT at, old_sites, new_sites, rules_left, blind, hidden,
        if(old_sites > 0,
-          multiIf(new_sites > 0, 'both', now_s < cutover.begin, 'planned', 'armed'),
-          if(new_sites > 0, if(rules_left > 0, 'moved', 'complete'),
+          multiIf(new_sites > 0, 'both', hidden_new > 0, 'not seen',
+                  now_s < cutover.begin, 'planned', 'armed'),
+          if(new_sites > 0,
+             multiIf(hidden_old > 0, 'not seen', rules_left + hidden_rules > 0, 'moved',
+                     'complete'),
              if(blind > 0, 'not seen', 'nobody'))) AS phase,
-       greatest(0, least(until_s, cutover.end) - greatest(at_s, cutover.begin)) AS seconds,
        at_s, until_s, now_s
 FROM (
     SELECT *, toFloat64(toUnixTimestamp64Nano(at)) / 1e9 AS at_s,
@@ -81,45 +94,61 @@ FROM (
            least(now_s, leadInFrame(at_s, 1, now_s) OVER (
                ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS until_s
     FROM (
-        SELECT at, sum(sum(old_step)) OVER moments AS old_sites,
-               sum(sum(new_step)) OVER moments AS new_sites,
-               sum(sum(rule_step)) OVER moments AS rules_left,
-               sum(sum(blind_step)) OVER moments AS blind
-        FROM (
-            SELECT s.1 AS at, s.2 AS old_step, s.3 AS new_step, s.4 AS rule_step, s.5 AS blind_step
-            FROM (SELECT arrayJoin(steps) AS s)
-        )
+        SELECT at, sum(sum(s.2)) OVER moments AS old_sites, sum(sum(s.3)) OVER moments AS new_sites,
+               sum(sum(s.4)) OVER moments AS rules_left, sum(sum(s.5)) OVER moments AS blind,
+               sum(sum(s.6)) OVER moments AS hidden_old, sum(sum(s.7)) OVER moments AS hidden_new,
+               sum(sum(s.8)) OVER moments AS hidden_rules, hidden_old + hidden_new AS hidden
+        FROM (SELECT s.1 AS at, s FROM (SELECT arrayJoin(steps) AS s))
         GROUP BY at
         WINDOW moments AS (ORDER BY at {_PRECEDING})
     )
 )
 """  # noqa: S608 - all of it is written here
+# As the detector does: overlap and gap go on while a site that may end them is hidden, and what
+# is told is the longest of each.
+_LASTING = f"""
+SELECT *, minIf(at_s, phase = 'both') OVER (PARTITION BY together) AS both_since,
+       minIf(at_s, phase = 'nobody') OVER (PARTITION BY apart) AS gap_since
+FROM (
+    SELECT *, sum(toUInt64(if(phase = 'both', 0, hidden = 0))) OVER moments AS together,
+           sum(toUInt64(old_sites + new_sites > 0)) OVER moments AS apart,
+           max(if(phase NOT IN ('complete', 'not seen'), at_s, 0)) OVER () AS last
+    FROM ({_PROGRESS})
+    WINDOW moments AS (ORDER BY at {_PRECEDING})
+)
+"""  # noqa: S608 - all of it is written here
+_LONGEST = """max(if({0} = 0, 0, greatest(0, least(until_s, cutover.end)
+                                              - greatest({0}, cutover.begin))))"""
+"""SQL: in the window, and up to the end of the range."""
 _SUMMARY = f"""
 SELECT argMax(phase, at) AS phase_now, argMax(blind, at) AS cannot_see,
        minIf(greatest(at_s, cutover.begin), if(new_sites > 0, until_s > cutover.begin, false))
            AS first_step,
        minIf(at_s, if(phase = 'complete', at_s > last, false)) AS done,
-       if(first_step = 0, 0, if(phase_now = 'complete', done, any(now_s)) - first_step) AS elapsed,
-       sumIf(seconds, phase = 'both') AS overlap, sumIf(seconds, phase = 'nobody') AS gap
-FROM (SELECT *, max(if(phase != 'complete', at_s, 0)) OVER () AS last FROM ({_PROGRESS}))
+       if(first_step = 0, 0, if(done > 0, done, any(now_s)) - first_step) AS elapsed,
+       {_LONGEST.format("both_since")} AS overlap, {_LONGEST.format("gap_since")} AS gap
+FROM ({_LASTING})
 """  # noqa: S608 - all of it is written here
+_USED = "if({1} > 0, {0} / {1}, if({0} > 0, 9.99, 0))"
+"""SQL: the share of a limit that was used; where nothing is allowed, anything is far too much."""
 
 
 PHASE = f"{_STEPPED} SELECT phase_now AS phase FROM ({_SUMMARY})"  # noqa: S608
 LIMITS = f"""
 {_STEPPED}
-SELECT if(cutover.deadline > 0, elapsed / cutover.deadline, 0) AS `deadline used`, overlap, gap,
+SELECT {_USED.format("elapsed", "cutover.deadline")} AS `deadline used`,
+       {_USED.format("overlap", "cutover.max_overlap")} AS `overlap used`,
+       {_USED.format("gap", "cutover.max_gap")} AS `gap used`,
        cannot_see AS `cannot see`
 FROM ({_SUMMARY})
 """  # noqa: S608 - all of it is written here
-"""One row: how it stands against its limits, and how many vantage points cannot see."""
+"""One row: shares of its limits, and how many vantage points cannot see."""
 _PHASES = f"SELECT at, toUInt64(0) AS sequence, phase AS state FROM ({_PROGRESS})"  # noqa: S608
 PHASES = _STEPPED + spans(_PHASES, "'phase'")
 """Columns time, lane, state: the phases one after the other."""
 TIMERS = f"""
 {_STEPPED}
-SELECT t.1 AS step, t.2 AS taken, t.3 AS allowed, if(t.3 > 0, t.2 / t.3, if(t.2 > 0, 9.99, 0))
-    AS used
+SELECT t.1 AS step, t.2 AS taken, t.3 AS allowed, {_USED.format("t.2", "t.3")} AS used
 FROM (
     SELECT arrayJoin([('first step to last', elapsed, cutover.deadline),
                       ('both advertise', overlap, cutover.max_overlap),
@@ -144,23 +173,23 @@ RULES_COUNT = f"{_PLANNED} SELECT uniqExact(thing) AS rules_left FROM ({_LEFT_NO
 # What happened, in words, the newest first; also that of the rules and of the incidents.
 EVENTS = f"""
 {_PLANNED}
-SELECT time, what, place, detail FROM (
+SELECT time, what, place, detail, id FROM (
     SELECT at AS time, multiIf(state = 'nobody', 'not advertised', state = 'not seen', 'not seen',
                'advertised by ' || state) AS what,
-           {VANTAGE} AS place, thing AS detail, sequence
+           {VANTAGE} AS place, thing AS detail, '' AS id, sequence
     FROM (
         SELECT *, {EARLIER} AS earlier
         FROM ({SITES})
     ) WHERE state != earlier
     UNION ALL
     SELECT at, multiIf(state = 'gone', 'rule gone', state = 'not seen', 'rule not seen',
-               'rule there'), {VANTAGE}, thing, sequence
+               'rule there'), {VANTAGE}, thing, '', sequence
     FROM (
         SELECT *, {EARLIER} AS earlier
         FROM ({LEFT})
     ) WHERE state != earlier
     UNION ALL
-    SELECT incidents.time, 'incident ' || state, detector, summary, 0
+    SELECT incidents.time, 'incident ' || state, detector, summary, incidents.id, 0
     FROM incidents
     WHERE JSONExtractString(details, 'prefix') = cutover.prefix
        OR JSONExtractString(details, 'cutover') = '${{cutover:raw}}'
@@ -171,8 +200,8 @@ ORDER BY time DESC, sequence DESC
 LIMIT 500
 """  # noqa: S608 - all of it is written here
 PLAN = """
-SELECT service, prefix, old AS from_site, arrayStringConcat(new, ', ') AS to_sites,
-       fromUnixTimestamp64Milli(toInt64(begin * 1000), 'UTC') AS window_begins,
-       fromUnixTimestamp64Milli(toInt64(end * 1000), 'UTC') AS window_ends, policy
+SELECT cutover, service, prefix, old AS from_site, arrayStringConcat(new, ', ') AS to_sites,
+       fromUnixTimestamp64Milli(toInt64(round(begin * 1000)), 'UTC') AS window_begins,
+       fromUnixTimestamp64Milli(toInt64(round(end * 1000)), 'UTC') AS window_ends, policy
 FROM ${plan:raw} WHERE cutover = '${cutover:raw}'
 """

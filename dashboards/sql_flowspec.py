@@ -23,12 +23,17 @@ STATES = rules(ROUTERS)
 _THERE = "now NOT IN ('gone', 'not seen')"
 _HELD = at_the_end(rules(ROUTERS, END))
 _SINCE = since_when(rules(ROUTERS, END, since=True))
+_NAMED = """arrayFilter(r -> r != '', arrayConcat([JSONExtractString(details, 'rule')],
+    arrayMap(r -> replaceRegexpOne(r, '^ipv[46]-flowspec ', ''),
+             JSONExtract(details, 'rules', 'Array(String)'))))"""
+"""SQL: the rules that an incident names: the one that it is about, or several, told with or without
+their family."""
 _VERDICTS = f"""
-SELECT JSONExtractString(details, 'rule') AS rule,
+SELECT arrayJoin({_NAMED}) AS rule,
        argMax(if(JSONExtractBool(details, 'kill_switch'), 'kill switch', severity),
               (JSONExtractBool(details, 'kill_switch'), severity = 'critical')) AS verdict,
        argMax(summary, severity = 'critical') AS why
-FROM ({OPEN}) WHERE rule != '' GROUP BY rule
+FROM ({OPEN}) GROUP BY rule
 """  # noqa: S608 - all of it is written here
 NOW = f"""
 SELECT if(v.verdict = '', 'no finding', v.verdict) AS verdict, r.rule AS rule,
@@ -88,11 +93,11 @@ LIMIT 2000
 """  # noqa: S608 - all of it is written here
 VIOLATIONS = f"""
 SELECT opened, state, severity, JSONExtractBool(details, 'kill_switch') AS kill_switch,
-       JSONExtractString(details, 'rule') AS rule,
+       arrayStringConcat({_NAMED}, ', ') AS rule,
        arrayStringConcat(JSONExtractKeys(details, 'clauses'), ', ') AS fails, summary,
        changed, id
 FROM ({INCIDENTS})
-WHERE (startsWith(detector, 'flowspec') OR detector IN ('redirect_target', 'control_plane_loop'))
+WHERE (notEmpty(rule) OR startsWith(detector, 'flowspec'))
   AND opened <= $__toTime_ms AND (state != 'resolved' OR changed >= $__fromTime_ms)
 ORDER BY state = 'resolved', opened DESC
 LIMIT 200

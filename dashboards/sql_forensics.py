@@ -3,6 +3,7 @@
 from dashboards.sql import (
     END,
     INCIDENTS,
+    IS_ONE,
     KEYS_OF_ONE,
     OF_ONE,
     VANTAGE,
@@ -58,35 +59,38 @@ SELECT timestamp, body, level FROM (
            concat(router, ' ', if(peer = '', view, peer), ' ', kind, ' rule ', rule, ' ', actions,
                   if(raw = '', '', ' raw '), raw), if(kind = 'withdraw', 'warning', 'info')
     FROM flowspec
-    WHERE position(rule, '${{prefix:raw}}') > 0 AND $__timeFilter_ms(received) AND {ROUTERS}
+    WHERE position(rule, ${{prefix:singlequote}}) > 0 AND {IS_ONE}
+      AND $__timeFilter_ms(received) AND {ROUTERS}
     ORDER BY received DESC LIMIT 1000
     UNION ALL
     SELECT received, sequence, router,
            concat(router, ' ', peer, ' ', kind, ' ', family, ' ', reason,
                   if(raw = '', '', ' raw '), raw),
            if(kind IN ('feed-down', 'peer-down'), 'error', 'debug')
-    FROM sessions WHERE $__timeFilter_ms(received) AND {ROUTERS}
+    FROM sessions WHERE {IS_ONE} AND $__timeFilter_ms(received) AND {ROUTERS}
     ORDER BY received DESC LIMIT 1000
     UNION ALL
     SELECT incidents.time, toUInt64(0), '', concat('incident ', id, ' ', state, ': ', summary),
            if(state = 'resolved', 'info', if(severity = 'critical', 'critical', 'error'))
     FROM incidents
-    WHERE JSONExtractString(details, 'prefix') = '${{prefix:raw}}'
+    WHERE JSONExtractString(details, 'prefix') = ${{prefix:singlequote}} AND {IS_ONE}
       AND $__timeFilter_ms(incidents.time)
 )
 ORDER BY timestamp DESC, sequence DESC
 LIMIT 2000
 """  # noqa: S608 - all of it is written here
+_NAMED = f"""if({IS_ONE}, JSONExtractString(details, 'prefix') = ${{prefix:singlequote}}
+       OR position(JSONExtractString(details, 'rule'), ${{prefix:singlequote}}) > 0, false)"""
+"""SQL: whether an incident names the prefix, or a rule to it."""
 INCIDENTS_OF_IT = f"""
 SELECT opened, state, severity, detector, key, summary, changed, id
 FROM ({INCIDENTS})
-WHERE (JSONExtractString(details, 'prefix') = '${{prefix:raw}}'
-       OR position(JSONExtractString(details, 'rule'), '${{prefix:raw}}') > 0)
+WHERE {_NAMED}
   AND (state != 'resolved' OR changed >= $__fromTime_ms)
 ORDER BY opened DESC
 LIMIT 200
 """  # noqa: S608 - all of it is written here
-EVIDENCE = """
+EVIDENCE = f"""
 SELECT parseDateTime64BestEffort(JSONExtractString(event, 'received'), 9, 'UTC') AS timestamp,
        concat(detector, ' ', id, ': ', JSONExtractString(event, 'router'), ' ',
               JSONExtractString(event, 'peer'), ' ', JSONExtractString(event, 'kind'), ' ',
@@ -97,9 +101,8 @@ FROM (
     SELECT DISTINCT id, detector, severity, arrayJoin(JSONExtractArrayRaw(evidence)) AS event
     FROM incidents
     WHERE $__timeFilter_ms(incidents.time)
-      AND (JSONExtractString(details, 'prefix') = '${prefix:raw}'
-           OR position(JSONExtractString(details, 'rule'), '${prefix:raw}') > 0)
+      AND {_NAMED}
 )
 ORDER BY timestamp DESC
 LIMIT 500
-"""
+"""  # noqa: S608 - all of it is written here

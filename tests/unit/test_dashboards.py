@@ -93,6 +93,36 @@ def test_every_panel_says_what_it_shows_and_asks_a_variable_data_source(name: st
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_panel_without_data_says_so(name: str) -> None:
+    for panel in dashboard(name)["panels"]:
+        said = panel["fieldConfig"]["defaults"]["noValue"]
+        if panel["type"] in ("stat", "table"):  # also that of a single value
+            assert said in ("0", "-", "not seen"), panel["title"]
+        else:
+            assert said == "nothing in this range", panel["title"]
+
+
+@pytest.mark.parametrize("name", ["overview.json", "cutover.json"])
+def test_what_hangs_on_a_wall_can_be_read_from_afar(name: str) -> None:
+    kinds = set()
+    for panel in dashboard(name)["panels"]:
+        options = panel["options"]
+        kinds.add(panel["type"])
+        if panel["type"] == "stat":
+            assert options["text"] == {"titleSize": 28, "valueSize": 72}
+            assert options["textMode"] == "value_and_name"
+            names = [each["matcher"]["options"] for each in panel["fieldConfig"]["overrides"]]
+            told = names or [panel["fieldConfig"]["defaults"]["displayName"]]
+            assert told == (names or [panel["title"]])
+            # A wall of 1920 pixels has 24 columns, and rows of 38; a letter is 0.6 of its height.
+            assert max(map(len, told)) * 0.6 * 28 < panel["gridPos"]["w"] * 80 / len(told)
+            assert panel["gridPos"]["h"] * 38 - 40 > 1.2 * (28 + 72)
+        elif panel["type"] == "table":
+            assert options["cellHeight"] == "lg"
+    assert kinds >= {"stat", "table"}
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
 def test_panels_fill_the_width_and_do_not_overlap(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard(name)["panels"]:
@@ -131,12 +161,36 @@ def test_every_variable_is_used(name: str) -> None:
 
 def test_links_lead_to_dashboards_and_variables_that_exist() -> None:
     boards = {dashboard(name)["uid"]: dashboard(name) for name in DASHBOARDS}
-    urls = set(re.findall(r'"url": "(/d/[^"]*)"', json.dumps(list(boards.values()))))
-    assert len(urls) >= 2
-    for url in urls:
+    found = set(re.findall(r'"url": "(/d/[^"]*)"', json.dumps(list(boards.values()))))
+    assert len(found) >= 3
+    assert {f"anchorwatch-{each}" for each in ("forensics", "flowspec", "collector")} <= set(boards)
+    for each in found:  # of those that a row may lead to, only forensics knows a prefix
+        url = each.replace("${__data.fields.look_into}", "forensics")
         uid = url.split("/")[2].partition("?")[0]
         names = {variable["name"] for variable in boards[uid]["templating"]["list"]}
         assert set(re.findall(r"var-(\w+)=", url)) <= names
+
+
+def links_of(panel: dict[str, Any]) -> dict[str, str]:
+    """The addresses that the columns of a table lead to."""
+    return {
+        override["matcher"]["options"]: link["url"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "links"
+        for link in each["value"]
+    }
+
+
+def test_the_cutover_room_leads_to_the_pages_of_the_board() -> None:
+    there = dashboard("cutover.json")
+    assert variables(there)["board"] == ["http://127.0.0.1:8480"]
+    panels = {panel["title"]: panel for panel in there["panels"]}
+    # A name may have any sign in it, as a `/`, and is one part of the address even so.
+    assert links_of(panels["The plan"]) == {
+        "cutover": "${board:raw}/cutovers/${cutover:percentencode}"
+    }
+    assert links_of(panels["Events"]) == {"id": "${board:raw}/incidents/${__data.fields.id}"}
 
 
 # Prometheus
@@ -255,6 +309,51 @@ def test_the_better_matcher_goes_first() -> None:
         "next_hop = '10.0.1.1', 'new-pe1', next_hop = '10.0.1.2', 'new-pe2', "
         "peer = '10.0.0.1', 'legacy-pe', concat('unknown site ', next_hop))"
     )
+
+
+PLANNED = """
+version: 1
+sites: {old: {match: [{peer: 10.0.0.1}]}, new: {match: [{peer: 10.0.1.1}]}}
+services: [{name: web, prefix: 192.0.2.50/32, home: [old]}]
+cutovers:
+  - {name: over, service: web, from: old, to: [new],
+     window: [2020-01-01T22:00:00Z, 2020-01-01T23:00:00Z]}
+  - {name: last, service: web, from: old, to: [new],
+     window: [2120-01-01T22:00:00Z, 2120-01-01T23:00:00Z]}
+  - {name: next, service: web, from: old, to: [new],
+     window: [2110-01-01T22:00:00Z, 2110-01-01T23:00:00Z]}
+  - {name: long over, service: web, from: old, to: [new],
+     window: [2010-01-01T22:00:00Z, 2010-01-01T23:00:00Z]}
+"""
+
+
+def chosen(there: dict[str, Any]) -> tuple[str, list[str]]:
+    """Which cutover the room opens on, and which it lists."""
+    (variable,) = (v for v in there["templating"]["list"] if v["name"] == "cutover")
+    return variable["current"]["value"], variable["query"].split(", ")
+
+
+def test_the_cutover_room_opens_on_the_one_that_runs_or_is_next() -> None:
+    intent = parse_intent(PLANNED)
+    # Without a time, as what is checked in is built: the latest.
+    assert chosen(content("cutover.json", intent)) == (
+        "last",
+        ["last", "next", "over", "long over"],
+    )
+    window = intent.cutovers[2].window
+    for now in (window.start - 1, window.start, window.end):
+        built = content("cutover.json", intent, now=now)
+        assert chosen(built) == ("next", ["next", "last", "over", "long over"])
+    built = content("cutover.json", intent, now=window.end + 1)
+    assert chosen(built) == ("last", ["last", "next", "over", "long over"])
+
+
+def test_the_command_knows_the_time(tmp_path: Path) -> None:
+    intent = tmp_path / "intent.yaml"
+    intent.write_text(PLANNED)
+    words = ("-m", "dashboards.build", "--intent", intent, "--output", tmp_path)
+    subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, check=True)
+    assert chosen(json.loads((tmp_path / "cutover.json").read_text()))[0] == "next"
 
 
 def test_the_command_writes_for_another_intent_or_says_what_is_wrong(tmp_path: Path) -> None:

@@ -5,35 +5,37 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from collector.event import rfc3339
-from collector.inputs.files import read_events
-from dashboards.build import content, demo_intent
+from dashboards.build import content
 from dashboards.grafana import Values, expand, variables
+from detectors.intent import Intent
+from tests.integration.dashboards.made import heard, intent_of
 from tests.integration.endpoint.conftest import REVISION
 from tests.integration.installation import Installation
 from tests.unit.store.test_revised_native import blocks
 
 ROOT = Path(__file__).parents[3]
-STORY = ROOT / "anchorwatch/demo/story.pcap.gz"
-FLAP = ROOT / "tests/captures/lab/flap.pcap.gz"
+STORY = str(ROOT / "anchorwatch/demo/story.pcap.gz")
+FLAP = str(ROOT / "tests/captures/lab/flap.pcap.gz")
 FILL = """
 import sys
 from pathlib import Path
 from collector.event import Event, Feed, Kind
-from collector.inputs.files import read_events
 from collector.store.writer import Writer
-from dashboards.build import demo_intent
 from detectors.engine import Engine
+from tests.integration.dashboards.made import heard, intent_of, told
 recording, window, folder = sys.argv[1:]
-engine = Engine(demo_intent(window))
-events = list(read_events(recording))
+engine = Engine(intent_of(recording, window))
+events = heard(recording)
 writer = Writer.embedded(Path(folder))
 writer.put(events)
 if "flap" in recording:
@@ -50,7 +52,7 @@ if "flap" in recording:
         )
         for number, result in enumerate(("healthy", "healthy", "failed", "healthy"))
     ])
-writer.put([t.to_dict() for event in events for t in engine.process(event)])
+writer.put([told(t) for event in events for t in engine.process(event)])
 assert writer.close() == 0
 """
 
@@ -66,9 +68,10 @@ class Played:
     """First and last moment of it, ms."""
     end: int
     window: str
+    intent: Intent
 
     def panels(self, name: str) -> list[tuple[dict[str, Any], Values]]:
-        there = content(name, demo_intent(self.window))
+        there = content(name, self.intent)
         return [(panel, variables(there)) for panel in there["panels"]]
 
     def question(self, name: str, title: str, at: float | None = None, **chosen: str) -> list[str]:
@@ -83,6 +86,29 @@ class Played:
         """The rows of its first target."""
         columns, rows = self.ask(self.question(name, title, at, **chosen)[0])
         return [dict(zip([column for column, _ in columns], row, strict=True)) for row in rows]
+
+    def lanes(
+        self, name: str, title: str, at: float | None = None, **chosen: str
+    ) -> dict[str, list[tuple[float, str]]]:
+        """The states of each lane of a timeline, and the second at which each began."""
+        found: dict[str, list[tuple[float, str]]] = {}
+        for row in self.answer(name, title, at, **chosen):
+            found.setdefault(row["lane"], []).append((self.seconds(row["time"]), row["state"]))
+        return found
+
+    def totals(
+        self, name: str, title: str, at: float | None = None, **chosen: str
+    ) -> dict[str, int]:
+        """What the bars of each series come to."""
+        found: Counter[str] = Counter()
+        for row in self.answer(name, title, at, **chosen):
+            _, series, count = row.values()
+            found[series] += count
+        return dict(found)
+
+    def seconds(self, moment: datetime) -> float:
+        """Since the beginning, to the hundredth."""
+        return round(moment.timestamp() - self.begin / 1000, 2)
 
     def ask(self, question: str) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]]]:
         """In the shape of the plugin with the protocol http: columns with types, and rows."""
@@ -106,21 +132,21 @@ class Played:
         return columns, [row for block in found for row in block.get_rows()]
 
 
-def play(folder: Path, recording: Path) -> Iterator[Played]:
-    heard = list(read_events(recording))
-    begin, end = heard[0].received // 10**6, heard[-1].received // 10**6 + 1
+def play(folder: Path, recording: str) -> Iterator[Played]:
+    events = heard(recording)
+    begin, end = events[0].received // 10**6, events[-1].received // 10**6 + 1
     window = [_moment(begin), _moment(end + 60_000)]
     installation = Installation(folder)
     store = folder / "anchorwatch-data" / "store"
     store.parent.mkdir()
     words = f"[{', '.join(window)}]"
     subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FILL), str(recording), words, str(store)],
+        [sys.executable, "-c", textwrap.dedent(FILL), recording, words, str(store)],
         cwd=ROOT,
         check=True,
     )
     with installation.running():
-        yield Played(installation, begin, end, words)
+        yield Played(installation, begin, end, words, intent_of(recording, words))
     assert "Traceback" not in installation.log()
 
 

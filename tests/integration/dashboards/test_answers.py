@@ -81,7 +81,7 @@ def test_the_cutover_room_follows_the_phases(
     assert one("Phase") == phase
     assert one("Rules left") == rules
     (limits,) = story.answer("cutover.json", "Limits", at, cutover=cutover)
-    assert (limits["gap"], limits["cannot see"]) == (0, 0)
+    assert (limits["gap used"], limits["cannot see"]) == (0, 0)
     assert (limits["deadline used"] > 0) == (phase != "armed")
     left = story.answer("cutover.json", "Flowspec rules left", at, cutover=cutover)
     assert len(left) == rules
@@ -122,7 +122,7 @@ def test_flowspec_tells_the_kill_switch_first(story: Played) -> None:
     assert [(row["verdict"], row["rule"], row["actions"]) for row in rows] == [
         ("kill switch", "destination 0.0.0.0/0 port =179", "discard"),
         (
-            "no finding",  # that it is left over is told by the cutover
+            "critical",  # it is left over by the cutover, which lists it
             "destination 192.0.2.60/32 protocol =6 destination-port =2883",
             "redirect-to-nexthop 10.100.0.254",
         ),

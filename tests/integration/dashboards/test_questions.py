@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from dashboards import sql
 from dashboards.build import DASHBOARDS, content, demo_intent
 from dashboards.grafana import expand, variables
-from tests.integration.dashboards.played import Played
+from tests.integration.dashboards.played import ROOT, Played
 
+ALERTS = ROOT / "deploy/grafana/provisioning/alerting/anchorwatch.yaml"
 NUMBERS = ("UInt", "Int", "Float")
 MOMENTS = {
     "overview.json": 25.5,
@@ -92,6 +94,26 @@ def needs(
             )
             # Times are formatted in all tables alike; other columns are named because they exist.
             assert is_time or matcher["options"] in names, (panel["title"], matcher)
+
+
+def test_the_alert_rule_gets_the_critical_incidents_that_are_open(
+    story: Played, moves: Played, flap: Played
+) -> None:
+    """Of the end of each store, as an alert is about what is so now."""
+    (asked,) = (
+        part["model"]["rawSql"]
+        for rule in yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+        for part in rule["data"]
+        if part["datasourceUid"] == "anchorwatch-clickhouse"
+    )
+    for played, count in (
+        (story, 0),  # both of its incidents were resolved
+        (moves, 3),  # two cutovers and a feed; of the anycast address nothing is known any more
+        (flap, 1),  # it flapped, whatever is seen now
+    ):
+        columns, rows = played.ask(expand(asked, {}, played.begin, played.end))
+        assert [(name, kind.startswith("UInt")) for name, kind in columns] == [("critical", True)]
+        assert rows == [(count,)]
 
 
 # Of what was told before the range only the end is worked upon
