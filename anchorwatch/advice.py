@@ -27,10 +27,19 @@ def next_step(cutover: dict[str, Any]) -> str:
     return f"Advertise {cutover['prefix']} at {_named(cutover['to'])}."
 
 
+def unseen(cutover: dict[str, Any]) -> bool:
+    """Whether nobody sees who advertises: then it is not known that nobody does."""
+    points = cutover["vantage_points"]
+    asked = [point for point in points if point["saw_old"]] or points
+    return not cutover["advertised_by"] and not any(point["sees"] for point in asked)
+
+
 def _way_on(cutover: dict[str, Any]) -> str:
     prefix, old, new = cutover["prefix"], cutover["from"], cutover["to"]
     live = cutover["advertised_by"]
     missing = [site for site in new if site not in live]
+    if unseen(cutover):
+        return _wait(cutover, set(new))
     if missing and old not in live:
         nobody = "" if live else f"Nobody advertises {prefix}: "
         return f"{nobody}{'advertise' if nobody else 'Advertise'} it at {_named(missing)}."
@@ -51,6 +60,8 @@ def _way_on(cutover: dict[str, Any]) -> str:
 
 def _way_back(cutover: dict[str, Any]) -> str:
     prefix, old, live = cutover["prefix"], cutover["from"], cutover["advertised_by"]
+    if unseen(cutover):
+        return _wait(cutover, {old})
     if old not in live:
         return f"Advertise {prefix} at {old} again."
     if new := [site for site in cutover["to"] if site in live]:

@@ -84,6 +84,7 @@ class Cutovers:
             "flush": cutover.flush,
             "rehearsal_of": cutover.rehearsal_of,
             "incident": about and {"id": about.id, "opened": rfc3339(about.opened)},
+            "rules_hidden": True if cutover.flush and seen.rules_hidden else None,
         }
         return {
             "id": f"cutover {cutover.name}",

@@ -112,15 +112,16 @@ def _overlap(item: Item) -> Looks:
     old, new = item["from"], {*item["to"]}
     for each in item["track"]:
         at = parse_rfc3339(each["at"])
-        live = {*each.get("sites", ())}
+        live, hidden = {*each.get("sites", ())}, {*each.get("hidden", ())}
+        perhaps = live | hidden
         if not each["watched"]:
             yield at, Look.BLIND, ""
         elif old in live and live & new:
             yield at, Look.BOTH, ""
         elif not live:
-            yield at, Look.BLIND if each.get("hidden") else Look.NOBODY, ""
-        else:
-            yield at, Look.ABSENT, ""
+            yield at, Look.BLIND if hidden else Look.NOBODY, ""
+        else:  # where one of them is hidden, both may advertise
+            yield at, Look.BLIND if old in perhaps and perhaps & new else Look.ABSENT, ""
 
 
 def _rules(item: Item) -> Looks:

@@ -1,0 +1,131 @@
+"""The pages of cutovers and of their incidents, as they are while the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from io import StringIO
+
+import httpx
+import pytest
+from rich.console import Console
+from starlette.applications import Starlette
+
+from anchorwatch.advice import next_step
+from anchorwatch.board.past import Past
+from anchorwatch.cli.cutover import show_all
+from anchorwatch.cutovers import standing
+from anchorwatch.pictures.swimlane import Look
+from anchorwatch.web.pages.routes import board_routes
+from collector.event import Kind
+from collector.store.backend import Reader, StoreError
+from tests.unit.rules.scenes import SECOND, make
+from tests.unit.rules.test_cutover import AT, ask_back, rules, step
+from tests.unit.test_board_cutovers import Room
+
+
+def away() -> Reader:
+    raise StoreError("the store is away")
+
+
+def page(room: Room, path: str = "/cutovers/move") -> str:
+    """What a browser is given, each run of white space as one blank."""
+    app = Starlette(routes=board_routes(room.live, Past(away), room.cutovers, "here/store"))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.get(path)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 200, answer.text
+    return " ".join(answer.text.split())
+
+
+def blind(*routers: str) -> Room:
+    """The old site has gone from both routers' sight, and from one of them for certain."""
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    return room.take(*(make(Kind.FEED_DOWN, r, AT + 2 * SECOND, reason="lost") for r in routers))
+
+
+def cells(text: str, point: str) -> list[str]:
+    """The row of a vantage point in the table of the page."""
+    (row,) = re.findall(rf"<tr><td>{re.escape(point)}</td>(.*?)</tr>", text)
+    return re.findall(r"<td>(.*?)</td>", row)
+
+
+# What nobody sees
+
+
+def test_a_vantage_point_that_does_not_see_says_nothing_of_who_advertises() -> None:
+    text = page(blind("r1"))
+    assert cells(text, "r1 bmp adj-in-pre") == ["no", "not seen now", "yes", "?"]
+    assert cells(text, "r1 bmp adj-in-pre peer 10.9.9.9") == ["no", "not seen now", "no", "?"]
+    assert cells(text, "r2 bmp adj-in-pre") == ["yes", "legacy-pe, new-pe1", "yes", "0"]
+    assert cells(text, "r2 bmp adj-in-pre peer 10.9.9.9") == ["yes", "–", "no", "1"]
+
+
+@pytest.mark.parametrize(
+    ("routers", "said"),
+    [
+        (("r1", "r2"), 'rules of migration</span> <span class="soft">cannot be seen now'),
+        (("r1",), "left at 1 place"),
+    ],
+)
+def test_rules_that_cannot_be_seen_are_not_said_to_be_gone(
+    routers: tuple[str, ...], said: str
+) -> None:
+    text = page(blind(*routers))
+    assert said in text
+    assert "none is seen" not in text
+
+
+def test_rules_that_are_seen_to_be_gone_are() -> None:
+    assert "none is seen" in page(Room().steady().finished())
+
+
+def listed(room: Room) -> str:
+    """The line of the cutover in `anchorwatch cutover status`."""
+    console = Console(file=StringIO(), width=200)
+    (cutover,) = room.engine.intent.cutovers
+    with console.capture() as capture:
+        show_all([standing(room.engine, cutover, room.now)], console)
+    return capture.get().splitlines()[1]
+
+
+def test_the_list_says_nobody_only_where_somebody_sees() -> None:
+    assert "not seen" in listed(blind("r1", "r2"))
+    assert "legacy-pe, new-pe1" in listed(blind("r1"))
+    gone = Room().steady().take(*step(Kind.WITHDRAW, "legacy-pe", AT))
+    assert "nobody" in listed(gone)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_where_nobody_sees_the_advice_is_to_see_again(back: bool) -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    if back:
+        room.take(ask_back(AT + SECOND))
+    room.take(*(make(Kind.FEED_DOWN, r, AT + 2 * SECOND, reason="lost") for r in ("r1", "r2")))
+    (cutover,) = room.engine.intent.cutovers
+    said = next_step(standing(room.engine, cutover, room.now))
+    assert said.startswith("Bring the sessions of r1 bmp adj-in-pre")
+
+
+@pytest.mark.parametrize("gone", ["legacy-pe", "new-pe1"])
+def test_an_overlap_ends_where_it_is_seen_to_end_not_where_sight_ends(gone: str) -> None:
+    """One router's feed is lost, the other one sees one of the two sites alone."""
+    room = Room().steady()
+    room.take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    room.take(*step(Kind.WITHDRAW, gone, AT + SECOND, "r1"))
+    room.take(make(Kind.FEED_DOWN, "r2", AT + 2 * SECOND, reason="lost")).at(AT + 3 * SECOND)
+    assert [each[:2] for each in room.lane("overlap, gap")[-2:]] == [
+        (Look.BOTH, 0),
+        (Look.BLIND, 2),
+    ]
+
+
+def test_a_rule_of_the_track_is_still_both_where_both_are_seen() -> None:
+    room = blind("r1").at(AT + 3 * SECOND)
+    assert room.lane("overlap, gap")[-1][:3] == (Look.BOTH, 0, 3)
+    room.take(*rules(Kind.WITHDRAW, AT + 4 * SECOND, "r2"))
+    assert room.lane("Flowspec rules")[-1][:2] == (Look.BLIND, 4)
