@@ -165,6 +165,6 @@ def glimpse(progress: Progress, sight: Sight, now: int) -> Glimpse:
         hidden=frozenset(hidden - counts.keys()),
         rules=max(held, default=0),
         rules_at=len(held),
-        rules_hidden=bool(sight.stale_rules or progress.ruled & sight.unseen)
+        rules_hidden=bool(sight.rules.stale or progress.ruled & sight.unseen)
         or not (sight.settled or progress.rules_seen),
     )

@@ -12,14 +12,16 @@ from rich.console import Console
 from starlette.applications import Starlette
 
 from anchorwatch.advice import next_step
+from anchorwatch.board.now import Item
 from anchorwatch.board.past import Past
 from anchorwatch.cli.cutover import show_all
+from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cutovers import standing
 from anchorwatch.pictures.swimlane import Look
 from anchorwatch.web.pages.routes import board_routes
 from collector.event import Kind
 from collector.store.backend import Reader, StoreError
-from tests.unit.rules.scenes import SECOND, make
+from tests.unit.rules.scenes import ALLOWED, SECOND, make
 from tests.unit.rules.test_cutover import AT, ask_back, rules, step
 from tests.unit.test_board_cutovers import Room
 
@@ -129,3 +131,48 @@ def test_a_rule_of_the_track_is_still_both_where_both_are_seen() -> None:
     assert room.lane("overlap, gap")[-1][:3] == (Look.BOTH, 0, 3)
     room.take(*rules(Kind.WITHDRAW, AT + 4 * SECOND, "r2"))
     assert room.lane("Flowspec rules")[-1][:2] == (Look.BLIND, 4)
+
+
+# Rules that are left over
+
+
+def left_over() -> Room:
+    return Room().steady().moved().at(AT + 120 * SECOND)
+
+
+def rule_of(room: Room) -> Item:
+    (item,) = room.live.now.rules()
+    return item
+
+
+def test_a_rule_that_is_left_over_is_not_fine() -> None:
+    room = left_over()
+    (incident,) = room.engine.open_incidents
+    item = rule_of(room)
+    assert (item["state"], item["why"]) == ("violated", incident.summary)
+    assert item["incidents"] == [incident.id]
+    room.take(*rules(Kind.WITHDRAW, AT + 130 * SECOND))
+    assert room.engine.open_incidents == []
+
+
+def test_the_incident_and_the_cutover_lead_to_the_rules_that_are_left_over() -> None:
+    room = left_over()
+    (incident,) = room.engine.open_incidents
+    link = f'href="/flowspec/{rule_of(room)["id"]}"'
+    assert link in page(room, f"/incidents/{incident.id}")
+    assert link in page(room)
+    shown = CutoverView().picture(
+        standing(room.engine, room.engine.intent.cutovers[0], room.now), room.now, 50
+    )
+    console = Console(file=StringIO(), width=400)
+    with console.capture() as capture:
+        console.print(shown)
+    assert f"`{ALLOWED}`" in capture.get()
+
+
+def test_where_no_rule_is_left_over_none_is_named() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 40 * SECOND)
+    (incident,) = room.engine.open_incidents
+    assert "rules" not in incident.details
+    assert 'href="/flowspec/' not in page(room)
+    assert rule_of(room)["state"] == "fine"

@@ -22,6 +22,8 @@ from collector.store.moments import FOREVER
 from detectors.documents import did_you_mean
 
 MOST_INCIDENTS = 50
+MOST_RULES = 50
+"""Rules that are left over, and shown on the page."""
 MOST_PROOFS = 24
 """Routes that a page shows in full."""
 
@@ -68,6 +70,8 @@ class CutoverPages:
                 for each in stored
                 if _is_about(each, item) and parse_rfc3339(each["opened"]) >= start
             ]
+        opened = item["incident"]["id"] if "incident" in item else ""
+        rules = [rule for rule in self._live.now.rules() if opened in rule["incidents"]]
         proofs = self._cutovers.proofs(item["name"])[:MOST_PROOFS]
         return self._html.page(
             "cutover.html",
@@ -76,6 +80,8 @@ class CutoverPages:
             number=number,
             item=item,
             incidents=found,
+            rules=rules[:MOST_RULES],
+            rules_total=len(rules),
             fault=fault,
             proofs=[proof(event, f"{site} at {vantage}") for vantage, site, event in proofs],
             commands=_commands(item),

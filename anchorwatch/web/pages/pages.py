@@ -166,8 +166,13 @@ class Pages:
             here="",
             started=self._live.started,
             number=number,
-            **_incident(story, self._store),
+            **_incident(story, self._store, self._about(identity)),
         )
+
+    def _about(self, identity: str) -> list[tuple[str, str]]:
+        """Links to the rules that are held now and that an incident is about."""
+        held = self._live.now.rules()
+        return [(f"/flowspec/{r['id']}", r["rule"]) for r in held if identity in r["incidents"]]
 
     async def prefix(self, request: Request) -> Response:
         """One prefix."""
@@ -297,7 +302,7 @@ def _past_of(store: Reader, identity: str) -> tuple[Event | None, Timeline | Non
     return event, replace(drawn, lanes=lanes)
 
 
-def _incident(story: Story, store: str) -> Item:
+def _incident(story: Story, store: str, about: list[tuple[str, str]]) -> Item:
     evidence = story.evidence
     near = sorted(evidence.around, key=lambda event: abs(event.received - evidence.opened))[:AROUND]
     near.sort(key=lambda event: (event.received, event.sequence))
@@ -312,7 +317,7 @@ def _incident(story: Story, store: str) -> Item:
         "blindness": list(told.blindness(evidence.blind)),
         "pictures": pictures([each for each in story.timelines if each.lanes]),
         "proofs": [proof(event) for event in evidence.proof],
-        "links": links,
+        "links": list(dict.fromkeys([*links, *about])),
         "around": len(evidence.around),
         "since": clock(evidence.since),
         "until": clock(evidence.until),
