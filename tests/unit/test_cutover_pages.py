@@ -22,8 +22,8 @@ from anchorwatch.web.pages.routes import board_routes
 from collector.event import Kind
 from collector.store.backend import Reader, StoreError
 from tests.unit.rules.scenes import ALLOWED, SECOND, make
-from tests.unit.rules.test_cutover import AT, ask_back, rules, step
-from tests.unit.test_board_cutovers import Room
+from tests.unit.rules.test_cutover import AT, INTENT, ask_back, rules, step
+from tests.unit.test_board_cutovers import END, Room
 
 
 def away() -> Reader:
@@ -176,3 +176,54 @@ def test_where_no_rule_is_left_over_none_is_named() -> None:
     assert "rules" not in incident.details
     assert 'href="/flowspec/' not in page(room)
     assert rule_of(room)["state"] == "fine"
+
+
+# Limits that were not kept
+
+
+def late() -> Room:
+    """A cutover that was complete after its deadline, with an overlap that was too long."""
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 40 * SECOND)
+    room.take(*step(Kind.WITHDRAW, "legacy-pe", AT + 50 * SECOND)).at(AT + 130 * SECOND)
+    return room.take(*rules(Kind.WITHDRAW, AT + 140 * SECOND))
+
+
+def test_a_cutover_that_was_late_does_not_say_that_all_was_well() -> None:
+    room = late()
+    assert room.engine.open_incidents == []
+    item = room.item()
+    assert item["broken"] == ["the deadline was missed", "both sites advertised for too long"]
+    why = (
+        "At new-pe1, proven at every vantage point, but the deadline was missed and both sites "
+        "advertised for too long."
+    )
+    assert (item["stage"], item["why"]) == ("complete", why)
+    for text in (page(room), page(room, "/"), page(room, "/cutovers")):
+        assert why in text
+        assert 'is-warning"><svg class="shape" aria-hidden="true"><use href="#triangle"' in text
+        assert (
+            'is-fine"><svg class="shape" aria-hidden="true"><use href="#tick"/></svg>complete'
+            not in text
+        )
+
+
+def test_one_that_kept_its_limits_says_that_all_was_well() -> None:
+    room = Room().steady().finished()
+    assert "broken" not in room.item()
+    assert '#tick"/></svg>complete' in page(room)
+
+
+def test_a_gap_is_a_limit_that_was_not_kept() -> None:
+    room = Room().steady().take(*step(Kind.WITHDRAW, "legacy-pe", AT))
+    room.at(AT + SECOND).take(*step(Kind.ANNOUNCE, "new-pe1", AT + 4 * SECOND))
+    room.take(*rules(Kind.WITHDRAW, AT + 5 * SECOND))
+    assert room.item()["broken"] == ["nobody advertised for too long"]
+    none = Room(INTENT.replace("max_gap: 1s", "max_gap: 0s")).steady()
+    none.take(*step(Kind.WITHDRAW, "legacy-pe", AT), *step(Kind.ANNOUNCE, "new-pe1", AT + SECOND))
+    none.take(*rules(Kind.WITHDRAW, AT + 5 * SECOND))
+    assert none.item()["broken"] == ["nobody advertised"]
+
+
+def test_the_end_of_the_window_is_a_limit_too() -> None:
+    room = Room().steady().moved().at(END + SECOND).take(*rules(Kind.WITHDRAW, END + 2 * SECOND))
+    assert room.item()["broken"] == ["the deadline was missed", "its window was over"]
