@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from collector.event import Event, Kind
+from detectors.cutovers import superseded_by
 from detectors.engine import Engine
 from detectors.intent import Cutover, Intent
 from detectors.progress import Progress
@@ -123,12 +124,15 @@ class Tracks:
         self._touched = False
         if self._engine().intent is not self._intent:
             self._follow(now)
+        engine = self._engine()
         for cutover in self._followed:
+            if superseded_by(engine.intent, cutover, now):
+                continue  # what is seen from then on is of the later one
             track = self.of(cutover)
             if track is None:
                 start, end = cutover.window
                 track = self._tracks[cutover.name] = Track(name=cutover.name, window=(start, end))
-            self.news |= track.add(glimpse(*self._engine().look_at(cutover), now))
+            self.news |= track.add(glimpse(*engine.look_at(cutover), now))
 
 
 def follows(engine: Engine, cutover: Cutover, now: int) -> bool:

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from anchorwatch.advice import next_step
 from anchorwatch.board.now import Item
 from anchorwatch.board.past import Past
+from anchorwatch.board.swimlanes import swimlane_of
 from anchorwatch.cli.cutover import show_all
 from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cutovers import standing
@@ -21,6 +22,8 @@ from anchorwatch.pictures.swimlane import Look
 from anchorwatch.web.pages.routes import board_routes
 from collector.event import Kind
 from collector.store.backend import Reader, StoreError
+from detectors.engine import Engine
+from detectors.intent import parse_intent
 from tests.unit.rules.scenes import ALLOWED, SECOND, make
 from tests.unit.rules.test_cutover import AT, INTENT, ask_back, rules, step
 from tests.unit.test_board_cutovers import END, Room
@@ -176,6 +179,16 @@ def test_where_no_rule_is_left_over_none_is_named() -> None:
     assert "rules" not in incident.details
     assert 'href="/flowspec/' not in page(room)
     assert rule_of(room)["state"] == "fine"
+
+
+def test_of_a_cutover_that_was_over_before_anything_was_noted_there_is_no_picture() -> None:
+    before = Room().steady().finished()
+    after = Room(at=AT + 300 * SECOND)
+    after.engine = Engine(parse_intent(INTENT), cutovers=before.engine.cutovers)
+    item = after.at(AT + 301 * SECOND).item()
+    assert item["stage"] == "complete"
+    assert len(item["track"]) == 1
+    assert swimlane_of(item, after.now) is None
 
 
 # Limits that were not kept
