@@ -211,6 +211,7 @@ class _Picture:
         parts = [
             '<svg xmlns="http://www.w3.org/2000/svg" class="swimlane" role="img"',
             f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"',
+            f'data-now="{self._x(drawn.ended or drawn.until):.1f}"',
             f'aria-labelledby="{ids}-title {ids}-desc">',
             f'<title id="{ids}-title">{escape(drawn.title)}</title>',
             f'<desc id="{ids}-desc">{escape(in_words(drawn))}</desc>',
