@@ -119,3 +119,37 @@ def test_on_a_phone_now_is_in_view(tmp_path: Path, phone: Window, path: str) -> 
         )
         assert page.evaluate("document.querySelector('[data-moves]').scrollLeft") == 0
     assert [said for said in phone.complaints if UNREACHED not in said] == []
+
+
+def test_a_page_that_is_not_live_stands_still_and_says_of_when_it_is(
+    tmp_path: Path, window: Window
+) -> None:
+    here, page = with_a_cutover(tmp_path), window.page
+    with here.running(), here.connect() as router:
+        router.sendall(steady() + says("10.0.1.1", advertise=True))
+        page.goto(f"http://127.0.0.1:{here.web}/")
+        expect(page.locator(".timer[data-ends] .figure")).to_contain_text("left")
+        for path in ("cutovers", "services", "prefix/192.0.2.50%2F32"):
+            page.goto(f"http://127.0.0.1:{here.web}/{path}")
+            expect(page.locator("main")).to_contain_text("As of ")
+            moving = page.locator(".figure, [data-age], [data-until]")
+            told = moving.all_inner_texts()
+            assert told, path
+            page.wait_for_timeout(1500)
+            assert moving.all_inner_texts() == told, path
+    assert window.complaints == []
+
+
+def test_what_is_not_connected_stands_still(tmp_path: Path, window: Window) -> None:
+    here, page = with_a_cutover(tmp_path), window.page
+    figure = page.locator(".timer[data-ends] .figure")
+    with here.running(), here.connect() as router:
+        router.sendall(steady() + says("10.0.1.1", advertise=True))
+        page.goto(f"http://127.0.0.1:{here.web}/")
+        expect(figure).to_contain_text("left")
+        told = figure.inner_text()
+        expect(figure).not_to_have_text(told)  # it is live, and runs down
+    expect(page.locator("#connection")).to_contain_text("not connected")
+    told = figure.inner_text()
+    page.wait_for_timeout(1500)
+    assert figure.inner_text() == told

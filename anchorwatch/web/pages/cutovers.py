@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +15,7 @@ from anchorwatch.board.stories import incidents
 from anchorwatch.web.api.answers import RefusedError
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html
-from collector.event import parse_rfc3339, rfc3339
+from collector.event import parse_rfc3339
 from collector.store.backend import StoreError
 from collector.store.moments import FOREVER
 from detectors.documents import did_you_mean
@@ -47,8 +46,6 @@ class CutoverPages:
             items=self._cutovers.all(),
             choices=[],
             next="",
-            now=rfc3339(time.time_ns()),
-            note="The board shows what changes as it happens.",
         )
 
     async def one(self, request: Request) -> Response:

@@ -24,7 +24,7 @@ from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of
 from anchorwatch.web.api.past import PastTime, cursor, moment_of
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html, pictures
-from collector.event import Event, rfc3339
+from collector.event import Event
 from collector.store.backend import Reader, StoreError
 from collector.store.rules import life_timeline, rule_called
 from collector.store.sight import blind_rows
@@ -148,8 +148,6 @@ class Pages:
             items=items,
             choices=choices,
             next=more,
-            now=rfc3339(time.time_ns()),
-            note="The board shows what changes as it happens.",
         )
 
     # One thing

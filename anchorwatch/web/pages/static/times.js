@@ -55,8 +55,10 @@
     often();
   };
   window.serverSays(document.body.dataset.time);
-  setInterval(often, 100);
-  setInterval(tick, 1000);
+  // A page that is not live, or is cut off, tells of one moment: nothing in it moves.
+  const live = () => "number" in document.body.dataset && !document.body.classList.contains("lost");
+  setInterval(() => live() && often(), 100);
+  setInterval(() => live() && tick(), 1000);
   tick();
   window.showTimes = tick;
 })();
