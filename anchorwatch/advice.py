@@ -1,7 +1,8 @@
-"""The steps of a cutover, and what a person has to do next in one, in one sentence."""
+"""The steps of a cutover, and what to do next in one: in a sentence, and as commands."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,21 @@ def next_step(cutover: dict[str, Any]) -> str:
     if window["state"] == "over":
         return "Its window is over and it has not begun: plan another one in the intent."
     return f"Advertise {cutover['prefix']} at {_named(cutover['to'])}."
+
+
+def commands(name: str, config: str = "", *, back: bool = False) -> list[tuple[str, str]]:
+    """What to ask of a cutover, and what it answers; `back` where it may go back.
+
+    `config` is the file of the watch's settings, empty for that of the folder where one types.
+    """
+    asked = [
+        ("status", "where it stands"),
+        ("watch", "the same, live"),
+        *([("rollback", "going back is wanted: it is no alarm then")] if back else []),
+        ("report", "all of it as one page to hand on"),
+    ]
+    of = shlex.quote(name) + (f" -c {shlex.quote(config)}" if config else "")
+    return [(f"cutover {action} {of}", answer) for action, answer in asked]
 
 
 def unseen(cutover: dict[str, Any]) -> bool:

@@ -61,6 +61,15 @@ class Cutovers:
                 return self._item(engine, cutover, self._clock())
         return None
 
+    def may_go_back(self, name: str) -> bool:
+        """Whether it can be asked now that the one of this name goes back, and was not yet."""
+        engine, now = self._engine(), self._clock()
+        for cutover in engine.intent.cutovers:
+            if cutover.name == name:
+                progress, _ = engine.look_at(cutover)
+                return not progress.rollback and engine.may_go_back(cutover, now)
+        return False
+
     def proofs(self, name: str) -> list[tuple[str, str, Event]]:
         """The routes of the service that are seen now: vantage point, site, and the message."""
         engine = self._engine()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from html import unescape
 from io import StringIO
 
 import httpx
@@ -26,7 +27,7 @@ from detectors.engine import Engine
 from detectors.intent import parse_intent
 from tests.unit.rules.scenes import ALLOWED, SECOND, make
 from tests.unit.rules.test_cutover import AT, INTENT, ask_back, rules, step
-from tests.unit.test_board_cutovers import END, Room
+from tests.unit.test_board_cutovers import END, NEXT, Room
 
 
 def away() -> Reader:
@@ -35,7 +36,8 @@ def away() -> Reader:
 
 def page(room: Room, path: str = "/cutovers/move") -> str:
     """What a browser is given, each run of white space as one blank."""
-    app = Starlette(routes=board_routes(room.live, Past(away), room.cutovers, "here/store"))
+    routes = board_routes(room.live, Past(away), room.cutovers, "a store", config="etc/a b.yaml")
+    app = Starlette(routes=routes)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
@@ -240,3 +242,52 @@ def test_a_gap_is_a_limit_that_was_not_kept() -> None:
 def test_the_end_of_the_window_is_a_limit_too() -> None:
     room = Room().steady().moved().at(END + SECOND).take(*rules(Kind.WITHDRAW, END + 2 * SECOND))
     assert room.item()["broken"] == ["the deadline was missed", "its window was over"]
+
+
+# How to go on
+
+
+def commands(room: Room, path: str = "/cutovers/move") -> list[str]:
+    (shown,) = re.findall(r"Go on in the terminal</h2> <pre[^>]*>(.*?)</pre>", page(room, path))
+    return re.findall(r"anchorwatch (.*?)(?: (?=#)|$)", unescape(shown).strip())
+
+
+def test_the_commands_of_a_cutover_can_be_typed_anywhere() -> None:
+    config = "-c 'etc/a b.yaml'"
+    assert commands(Room().steady().moved()) == [
+        f"cutover status move {config}",
+        f"cutover watch move {config}",
+        f"cutover rollback move {config}",
+        f"cutover report move {config}",
+        "history 192.0.2.50/32 --store 'a store'",
+    ]
+
+
+def test_the_way_back_is_offered_where_there_is_one() -> None:
+    def offered(room: Room) -> bool:
+        return any("rollback" in command for command in commands(room))
+
+    assert not offered(Room())
+    assert not offered(Room().steady())
+    assert offered(Room().steady().moved())
+    assert offered(Room().steady().finished())
+    assert not offered(Room(INTENT + NEXT).steady().finished().at(END + 2 * SECOND))
+
+
+def test_the_incident_of_a_cutover_leads_to_it() -> None:
+    room = left_over()
+    (incident,) = room.engine.open_incidents
+    path = f"/incidents/{incident.id}"
+    assert '<a href="/cutovers/move"><code>cutover move</code></a>' in page(room, path)
+    said = commands(room, path)
+    for action in ("status", "watch", "report"):
+        assert f"cutover {action} move -c 'etc/a b.yaml'" in said
+    room.engine.adopt(parse_intent(INTENT[: INTENT.index("cutovers:")]), AT + 125 * SECOND)
+    assert 'href="/cutovers/move"' not in page(room, path)
+
+
+def test_the_incident_of_another_detector_leads_to_no_cutover() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe2", AT)).at(AT + 60 * SECOND)
+    incident = room.engine.open_incidents[0]
+    assert incident.detector != "cutover"
+    assert not [each for each in commands(room, f"/incidents/{incident.id}") if "cutover" in each]
