@@ -132,9 +132,12 @@ def test_a_page_that_is_not_live_stands_still_and_says_of_when_it_is(
         for path in ("cutovers", "services", "prefix/192.0.2.50%2F32"):
             page.goto(f"http://127.0.0.1:{here.web}/{path}")
             expect(page.locator("main")).to_contain_text("As of ")
-            moving = page.locator(".figure, [data-age], [data-until]")
+            moving = page.locator(".figure, [data-age], [data-lasted], [data-until]")
             told = moving.all_inner_texts()
             assert told, path
+            lasted = page.locator("[data-lasted]").all_inner_texts()
+            assert all(re.fullmatch(r"for (a moment|\d+ (s|min))", text) for text in lasted), lasted
+            assert lasted or path == "cutovers"
             page.wait_for_timeout(1500)
             assert moving.all_inner_texts() == told, path
     assert window.complaints == []

@@ -76,7 +76,8 @@ def test_a_vantage_point_that_does_not_see_says_nothing_of_who_advertises() -> N
     ("routers", "said"),
     [
         (("r1", "r2"), 'rules of migration</span> <span class="soft">cannot be seen now'),
-        (("r1",), "left at 1 place"),
+        (("r1",), "left at 1 place: 1 rule<"),
+        ((), "left at 2 places, at most 1 rule each<"),
     ],
 )
 def test_rules_that_cannot_be_seen_are_not_said_to_be_gone(
