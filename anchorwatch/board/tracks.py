@@ -102,6 +102,8 @@ class Tracks:
 
     def after(self, event: Event) -> None:
         """Look again, if what the engine has just taken in may have changed what is seen."""
+        if self._intent is None:
+            self._follow(event.received)
         if self._followed and (self._touched or event.kind not in _ROUTES):
             self._look(event.received)
 

@@ -25,8 +25,8 @@ from collector.event import Kind
 from collector.store.backend import Reader, StoreError
 from detectors.engine import Engine
 from detectors.intent import parse_intent
-from tests.unit.rules.scenes import ALLOWED, SECOND, make
-from tests.unit.rules.test_cutover import AT, INTENT, ask_back, rules, step
+from tests.unit.rules.scenes import ALLOWED, SECOND, make, steady_state
+from tests.unit.rules.test_cutover import AT, INTENT, OPENS, ask_back, rules, step
 from tests.unit.test_board_cutovers import END, NEXT, Room
 
 
@@ -192,6 +192,13 @@ def test_of_a_cutover_that_was_over_before_anything_was_noted_there_is_no_pictur
     assert item["stage"] == "complete"
     assert len(item["track"]) == 1
     assert swimlane_of(item, after.now) is None
+
+
+def test_what_a_watch_sees_at_its_start_is_noted_before_any_time_has_passed() -> None:
+    room = Room(at=OPENS).take(*steady_state(OPENS + SECOND))
+    room.take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    both = [each for each in room.item()["track"] if len(each.get("sites", ())) == 2]
+    assert both[0]["at"] == room.item()["steps"]["both"]
 
 
 # Limits that were not kept
