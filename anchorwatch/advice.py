@@ -1,7 +1,8 @@
-"""The steps of a cutover, and what a person has to do next in one, in one sentence."""
+"""The steps of a cutover, and what to do next in one: in a sentence, and as commands."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,10 +28,34 @@ def next_step(cutover: dict[str, Any]) -> str:
     return f"Advertise {cutover['prefix']} at {_named(cutover['to'])}."
 
 
+def commands(name: str, config: str = "", *, back: bool = False) -> list[tuple[str, str]]:
+    """What to ask of a cutover, and what it answers; `back` where it may go back.
+
+    `config` is the file of the watch's settings, empty for that of the folder where one types.
+    """
+    asked = [
+        ("status", "where it stands"),
+        ("watch", "the same, live"),
+        *([("rollback", "going back is wanted: it is no alarm then")] if back else []),
+        ("report", "all of it as one page to hand on"),
+    ]
+    of = shlex.quote(name) + (f" -c {shlex.quote(config)}" if config else "")
+    return [(f"cutover {action} {of}", answer) for action, answer in asked]
+
+
+def unseen(cutover: dict[str, Any]) -> bool:
+    """Whether nobody sees who advertises: then it is not known that nobody does."""
+    points = cutover["vantage_points"]
+    asked = [point for point in points if point["saw_old"]] or points
+    return not cutover["advertised_by"] and not any(point["sees"] for point in asked)
+
+
 def _way_on(cutover: dict[str, Any]) -> str:
     prefix, old, new = cutover["prefix"], cutover["from"], cutover["to"]
     live = cutover["advertised_by"]
     missing = [site for site in new if site not in live]
+    if unseen(cutover):
+        return _wait(cutover, set(new))
     if missing and old not in live:
         nobody = "" if live else f"Nobody advertises {prefix}: "
         return f"{nobody}{'advertise' if nobody else 'Advertise'} it at {_named(missing)}."
@@ -51,6 +76,8 @@ def _way_on(cutover: dict[str, Any]) -> str:
 
 def _way_back(cutover: dict[str, Any]) -> str:
     prefix, old, live = cutover["prefix"], cutover["from"], cutover["advertised_by"]
+    if unseen(cutover):
+        return _wait(cutover, {old})
     if old not in live:
         return f"Advertise {prefix} at {old} again."
     if new := [site for site in cutover["to"] if site in live]:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from anchorwatch import impairments
@@ -61,9 +62,15 @@ TICK = 0.05
 class Watch:
     """One process that collects, stores, detects and pages."""
 
-    def __init__(self, settings: Settings, intent: Intent) -> None:
-        """Open everything that can be refused; UserError says what, where and why."""
+    def __init__(
+        self, settings: Settings, intent: Intent, config: str = "anchorwatch.yaml"
+    ) -> None:
+        """Open everything that can be refused; UserError says what, where and why.
+
+        `config` is the file of the settings, as commands will name it.
+        """
         self._settings = settings
+        self._config = Path(config).resolve()
         self._metrics = Metrics()
         self._stopping = False
         public = public_request(settings.bgpstream, intent)
@@ -240,7 +247,15 @@ class Watch:
             *cutovers.endpoints(),
         ]
         secured, shown = token is not None, self._board
-        board = board_routes(shown.live, self._past, shown.cutovers, place, more, secured=secured)
+        board = board_routes(
+            shown.live,
+            self._past,
+            shown.cutovers,
+            place,
+            more,
+            config=str(self._config),
+            secured=secured,
+        )
         app = create_app(self._metrics, self._health, token, more=board)
         return WebServer(app, host, port, has_token=secured)
 

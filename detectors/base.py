@@ -51,6 +51,8 @@ class Verdict:
     """Details that move all the time (a penalty, a duration): shown, but no reason to update."""
     evidence: tuple[Event, ...] = ()
     """The events that the judgement rests on; the first one opened it."""
+    by_time: bool = False
+    """No event opened it, but time did: its incident's id is made of the moment alone."""
     again: int | None = None
     """Judge again at this time (ns) even if nothing happens until then."""
 

@@ -107,7 +107,7 @@ class Incidents:
                 msgspec.structs.replace(known, state=State.UNKNOWN, time=at, summary=summary)
             )
         if known is None:
-            opening = verdict.evidence[0] if verdict.evidence else None
+            opening = verdict.evidence[0] if verdict.evidence and not verdict.by_time else None
             return self._keep(
                 Incident(
                     id=incident_id(detector, key, opening, at),

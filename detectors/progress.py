@@ -180,6 +180,10 @@ class HeldRules:
     def __iter__(self) -> Iterator[FlowspecRule]:
         return iter([*self._of])
 
+    def seen(self) -> Iterator[FlowspecRule]:
+        """Those that are seen now."""
+        return (rule for rule, (live, _) in self._of.items() if live)
+
     def note(self, rule: FlowspecRule, seen: Iterable[tuple[RouteKey, Route]]) -> None:
         """A rule is seen at these places now, at none for one that is gone."""
         known, stale = self._of.pop(rule, ([], 0))

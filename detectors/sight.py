@@ -35,7 +35,8 @@ class Sight:
     """Sites that are seen to advertise anywhere."""
     stale: set[str] = field(default_factory=set)
     """Sites whose routes nobody can see now, somewhere."""
-    stale_rules: int = 0
+    rules: HeldRules = field(default_factory=HeldRules)
+    """Those of the `flush` policy."""
     unseen: set[Vantage] = field(default_factory=set)
     """The vantage points that matter and do not see."""
     covered: set[Vantage] = field(default_factory=set)
@@ -104,7 +105,7 @@ class Sight:
         """Whether every vantage point that showed rules is seen to show none."""
         if self.cutover.flush is None:
             return True
-        if self.stale_rules or any(place.rules for place in self.places.values()):
+        if self.rules.stale or any(place.rules for place in self.places.values()):
             return False
         if not progress.rules_seen:
             return self.settled
@@ -126,7 +127,7 @@ def look(
 ) -> Sight:
     """What is seen now of a cutover; `rules` are those of its `flush` policy."""
     service = intent.service(cutover.service)
-    sight = Sight(cutover, service)
+    sight = Sight(cutover, service, rules=rules)
     for key, route in routes.of_prefix(service.prefix):
         if service.rd is not None and route.event.rd != service.rd:
             continue
@@ -139,7 +140,6 @@ def look(
         place.sites.setdefault(site, []).append(route.event)
         sight.tables.setdefault(vantage.whole, set()).add(site)
         sight.live.add(site)
-    sight.stale_rules = rules.stale
     for vantage, count in rules.at.items():
         sight.places.setdefault(vantage, Place()).rules = count
     for vantage in progress.saw | progress.ruled:

@@ -61,6 +61,15 @@ class Cutovers:
                 return self._item(engine, cutover, self._clock())
         return None
 
+    def may_go_back(self, name: str) -> bool:
+        """Whether it can be asked now that the one of this name goes back, and was not yet."""
+        engine, now = self._engine(), self._clock()
+        for cutover in engine.intent.cutovers:
+            if cutover.name == name:
+                progress, _ = engine.look_at(cutover)
+                return not progress.rollback and engine.may_go_back(cutover, now)
+        return False
+
     def proofs(self, name: str) -> list[tuple[str, str, Event]]:
         """The routes of the service that are seen now: vantage point, site, and the message."""
         engine = self._engine()
@@ -77,13 +86,16 @@ class Cutovers:
         progress, sight = engine.look_at(cutover)
         about = next((i for i in engine.open_incidents if _is_about(i, cutover)), None)
         stage = _stage(engine, cutover, progress, now)
-        state, why = _state(about, cutover, stage)
+        broken = _broken(cutover, progress) if stage == "complete" else []
+        state, why = _state(about, cutover, stage, broken)
         seen = glimpse(progress, sight, now)
         track = self.tracks.of(cutover)
         given = {
             "flush": cutover.flush,
             "rehearsal_of": cutover.rehearsal_of,
             "incident": about and {"id": about.id, "opened": rfc3339(about.opened)},
+            "broken": broken or None,
+            "rules_hidden": True if cutover.flush and seen.rules_hidden else None,
         }
         return {
             "id": f"cutover {cutover.name}",
@@ -123,16 +135,32 @@ def _stage(engine: Engine, cutover: Cutover, progress: Progress, now: int) -> st
     return ended or ("armed" if now < cutover.window.end else "not begun")
 
 
-def _state(about: Incident | None, cutover: Cutover, stage: str) -> tuple[str, str]:
+def _broken(cutover: Cutover, progress: Progress) -> list[str]:
+    """What was not as planned in one that is complete, in few words each."""
+    took = progress.complete - progress.begun if progress.begun else 0
+    words = {
+        "the deadline was missed": took > cutover.deadline,
+        "its window was over": bool(took) and progress.complete > cutover.window.end,
+        "both sites advertised for too long": progress.overlap > cutover.max_overlap,
+        "nobody advertised" + " for too long" * bool(cutover.max_gap): progress.gap
+        > cutover.max_gap,
+    }
+    return [said for said, so in words.items() if so]
+
+
+def _state(
+    about: Incident | None, cutover: Cutover, stage: str, broken: list[str]
+) -> tuple[str, str]:
     if about is not None:
         return UNKNOWN if about.state == State.UNKNOWN else VIOLATED, about.summary
     whither = ", ".join(cutover.to)
+    but = f", but {' and '.join(broken)}" if broken else ""
     said = {
         AHEAD: f"To move from {cutover.from_} to {whither}.",
         "armed": f"Its window is open: to move from {cutover.from_} to {whither}.",
         "under way": "Each step has come in order and in time so far.",
         "going back": f"To be at {cutover.from_} again, as asked.",
-        "complete": f"At {whither}, proven at every vantage point.",
+        "complete": f"At {whither}, proven at every vantage point{but}.",
         "rolled back": f"At {cutover.from_} again, as asked.",
         "not begun": "Its window is over without a first step.",
         "replaced": "A later cutover of the service is in its place.",

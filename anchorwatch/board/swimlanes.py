@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 
 from anchorwatch.board.cutovers import UNDER_WAY, role_of
 from anchorwatch.board.now import Item
@@ -20,12 +21,14 @@ TOO_BRIEF = 20
 
 
 def swimlane_of(item: Item, now: int) -> Swimlane | None:
-    """What to draw at `now` (ns); None where nothing was seen of it yet."""
+    """What to draw at `now` (ns); None where nothing was seen of its time."""
     track = item["track"]
     if not track:
         return None
     begun, ended, deadline = _clockwork(item, now)
     since, until = _between(item, begun, ended, deadline, now)
+    if parse_rfc3339(track[0]["at"]) > until:
+        return None
     shown = min(until, max(now, ended))
     told = [
         (site, role_of(site, item["from"], item["to"]), _of_site(item, site))
@@ -69,9 +72,11 @@ def _between(item: Item, begun: int, ended: int, deadline: int, now: int) -> tup
         margin = max(deadline - begun, SECOND) // 8
         return first - margin, max(deadline, now) + margin
     if begun:
-        return frame(begun, max(ended, changes[-1]), deadline)
-    if item["stage"] == "rolled back":
-        return frame(min(_first_step(item), default=changes[0]), changes[-1], 0)
+        return frame(begun, ended, deadline)
+    if item["stage"] in ("rolled back", "replaced"):
+        back = item.get("rolled_back")
+        first = min(_first_step(item), default=changes[0])
+        return frame(first, parse_rfc3339(back) if back else changes[-1], 0)
     return max(changes[0], now - AHEAD_OF_STEP), max(now, changes[0] + SECOND)
 
 
@@ -90,8 +95,8 @@ def _sites(item: Item) -> list[str]:
 
 
 def _bars(looks: Looks, until: int, brief: int) -> Iterator[Bar]:
-    """A bar for each look; what is `brief` (ns) or less has no words."""
-    bars = joined(looks, until)
+    """A bar for each look up to a moment; what is `brief` (ns) or less has no words."""
+    bars = joined(takewhile(lambda look: look[0] <= until, looks), until)
     return (bar if bar.until - bar.since > brief else replace(bar, label="") for bar in bars)
 
 
@@ -112,15 +117,16 @@ def _overlap(item: Item) -> Looks:
     old, new = item["from"], {*item["to"]}
     for each in item["track"]:
         at = parse_rfc3339(each["at"])
-        live = {*each.get("sites", ())}
+        live, hidden = {*each.get("sites", ())}, {*each.get("hidden", ())}
+        perhaps = live | hidden
         if not each["watched"]:
             yield at, Look.BLIND, ""
         elif old in live and live & new:
             yield at, Look.BOTH, ""
         elif not live:
-            yield at, Look.BLIND if each.get("hidden") else Look.NOBODY, ""
-        else:
-            yield at, Look.ABSENT, ""
+            yield at, Look.BLIND if hidden else Look.NOBODY, ""
+        else:  # where one of them is hidden, both may advertise
+            yield at, Look.BLIND if old in perhaps and perhaps & new else Look.ABSENT, ""
 
 
 def _rules(item: Item) -> Looks:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from collector.event import Event, Kind
+from detectors.cutovers import superseded_by
 from detectors.engine import Engine
 from detectors.intent import Cutover, Intent
 from detectors.progress import Progress
@@ -123,13 +124,16 @@ class Tracks:
 
     def _look(self, now: int) -> None:
         self._touched = False
+        engine = self._engine()
         for cutover in self._followed:
+            if superseded_by(engine.intent, cutover, now):
+                continue  # what is seen from then on is of the later one
             track = self.of(cutover)
             if track is None:
                 start, end = cutover.window
                 track = self._tracks[cutover.name] = Track(name=cutover.name, window=(start, end))
             track.window = (cutover.window.start, cutover.window.end)
-            self.news |= track.add(glimpse(*self._engine().look_at(cutover), now))
+            self.news |= track.add(glimpse(*engine.look_at(cutover), now))
 
 
 def follows(engine: Engine, cutover: Cutover, now: int) -> bool:
@@ -166,6 +170,6 @@ def glimpse(progress: Progress, sight: Sight, now: int) -> Glimpse:
         hidden=frozenset(hidden - counts.keys()),
         rules=max(held, default=0),
         rules_at=len(held),
-        rules_hidden=bool(sight.stale_rules or progress.ruled & sight.unseen)
+        rules_hidden=bool(sight.rules.stale or progress.ruled & sight.unseen)
         or not (sight.settled or progress.rules_seen),
     )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from rich.console import Console
 
+from anchorwatch.advice import unseen
 from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cli.following import PATIENCE, follow
 from anchorwatch.cli.running import ask
@@ -73,13 +74,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         console = plain(piped=160)
         if args.name is None:
-            _show_all(cutovers, console)
+            show_all(cutovers, console)
         else:
             show(answer, console)
     return 1 if any("incident" in cutover for cutover in cutovers) else 0
 
 
-def _show_all(cutovers: list[dict[str, Any]], console: Console) -> None:
+def show_all(cutovers: list[dict[str, Any]], console: Console) -> None:
+    """All of them, a line each."""
     if not cutovers:
         console.print("the intent has no cutover")
         return
@@ -91,7 +93,7 @@ def _show_all(cutovers: list[dict[str, Any]], console: Console) -> None:
             f"{each['window']['start'][:16]}Z {each['window']['state']}",
             _phase(each),
             _timer(each["timers"]["total"]),
-            ", ".join(each["advertised_by"]) or "nobody",
+            ", ".join(each["advertised_by"]) or ("not seen" if unseen(each) else "nobody"),
             each.get("incident", {}).get("id", ""),
         )
     console.print(table)

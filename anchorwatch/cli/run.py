@@ -32,12 +32,12 @@ def run(args: argparse.Namespace) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = load_settings(args.config)
     intent = load_intent_or_fail(settings.intent)
-    asyncio.run(_watch(settings, intent))
+    asyncio.run(_watch(settings, intent, str(args.config)))
     return 0
 
 
-async def _watch(settings: Settings, intent: Intent) -> None:
+async def _watch(settings: Settings, intent: Intent, config: str) -> None:
     # It is nearly all of the program, which takes long to load: mistakes and help come before that.
     from anchorwatch.watch import Watch  # noqa: PLC0415
 
-    await Watch(settings, intent).run()
+    await Watch(settings, intent, config).run()

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from anchorwatch import advice
 from anchorwatch.pictures.scale import clock, length
 from collector.event import Event, parse_rfc3339, rfc3339
 from collector.store.evidence import Evidence
@@ -63,11 +64,17 @@ def blindness(intervals: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield f"The watch was blind to {of} {told}{f'; {more} times more' * (more > 0)}."
 
 
-def commands(evidence: Evidence, store: str) -> list[tuple[str, str]]:
-    """What to ask next, and what it answers."""
+def cutover_of(evidence: Evidence) -> list[str]:
+    """The name of the cutover that an incident is about, if it is about one."""
+    last = evidence.transitions[-1]
+    return [last["key"]] if last["detector"] == "cutover" else []
+
+
+def commands(evidence: Evidence, store: str, config: str = "") -> list[tuple[str, str]]:
+    """What to ask next, and what it answers; `config` is the file of the watch's settings."""
     at = f"--store {shlex.quote(store)}"
     begin, end = rfc3339(evidence.since), rfc3339(evidence.until)
-    asked = []
+    asked = [each for name in cutover_of(evidence) for each in advice.commands(name, config)]
     for prefix in evidence.prefixes[:3]:
         asked += [
             (f"rib {prefix} --at {evidence.id} {at}", f"who held {prefix} when it opened"),

@@ -211,6 +211,7 @@ class _Picture:
         parts = [
             '<svg xmlns="http://www.w3.org/2000/svg" class="swimlane" role="img"',
             f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"',
+            f'data-now="{self._x(drawn.ended or drawn.until):.1f}"',
             f'aria-labelledby="{ids}-title {ids}-desc">',
             f'<title id="{ids}-title">{escape(drawn.title)}</title>',
             f'<desc id="{ids}-desc">{escape(in_words(drawn))}</desc>',
@@ -221,7 +222,7 @@ class _Picture:
             f'<text class="title" x="{LEFT}" y="26">{escape(drawn.title)}</text>',
             f'<text class="dim" x="{LEFT}" y="45">{spoken}',
             f"({length(drawn.until - drawn.since)})</text>",
-            *self._ticks(),
+            *self._grid(),
         ]
         lanes = [*enumerate(drawn.lanes, 1 if self._timed else 0)]
         if self._timed:
@@ -233,7 +234,8 @@ class _Picture:
             parts += self._labels_of([self._used()], self._top)
         for row, lane in lanes:
             parts += self._labels_of(self._shown(lane), self._top + ROW * row)
-        parts += [*self._words_of_marks(), *self._legend(height - 12), "</svg>"]
+        parts += [*self._axis_words(), *self._words_of_marks()]
+        parts += [*self._legend(height - 12), "</svg>"]
         return "\n".join(parts) + "\n"
 
     def _x(self, at: int) -> float:
@@ -242,14 +244,20 @@ class _Picture:
         at = min(max(at, drawn.since), drawn.until)
         return self._margin + (WIDTH - RIGHT - self._margin) * (at - drawn.since) / size
 
-    def _ticks(self) -> Iterator[str]:
+    def _ticks(self) -> Iterator[tuple[float, str]]:
         most = max(int((WIDTH - self._margin) // 95), 2)
         for at, name in ticks(self._drawn.since, self._drawn.until, most):
-            x = self._x(at)
+            yield self._x(at), name
+
+    def _grid(self) -> Iterator[str]:
+        for x, _ in self._ticks():
             ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{self._axis + 3}" y2="{self._bottom}"'
             yield f'<line class="grid" {ends}/>'
+
+    def _axis_words(self) -> Iterator[str]:
+        for x, name in self._ticks():
             if x + CHARACTER * len(name) < WIDTH:
-                yield f'<text class="dim" x="{x:.1f}" y="{self._axis}">{name}</text>'
+                yield f'<text class="dim marked" x="{x:.1f}" y="{self._axis}">{name}</text>'
 
     def _used(self) -> Bar:
         """The words of the total, and where they may stand."""
@@ -317,11 +325,11 @@ class _Picture:
     def _placed(self) -> list[tuple[Mark, float, int, bool]]:
         """Each mark with its place, the height of its words, and whether they stand left of it.
 
-        Of words that would lie on each other, those of the earlier mark stand higher, so that no
-        line of a later one goes through them.
+        Of words that would lie on each other, or on the line of a later mark, those of the earlier
+        one stand higher.
         """
         taken: list[list[tuple[float, float]]] = []
-        placed = []
+        placed: list[tuple[Mark, float, int, bool]] = []
         drawn = self._drawn
         deadline = [Mark(drawn.deadline, _DEADLINE)] if drawn.deadline else []
         inside = [m for m in (*drawn.marks, *deadline) if drawn.since <= m.at <= drawn.until]
@@ -329,7 +337,9 @@ class _Picture:
             x, size = self._x(mark.at), CHARACTER * len(_said(mark)) + 10
             left = x + size > WIDTH
             span = (x - size, x) if left else (x, x + size)
-            level = next((i for i, used in enumerate(taken) if _free(span, used)), len(taken))
+            struck = max((high for _, at, high, _ in placed if span[0] < at < span[1]), default=-1)
+            free = (i for i, used in enumerate(taken) if i > struck and _free(span, used))
+            level = next(free, len(taken))
             taken += [[]] * (level == len(taken))
             taken[level] = [*taken[level], span]
             placed.append((mark, x, level, left))

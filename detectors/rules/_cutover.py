@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from collector.event import Event, rfc3339
 from detectors.progress import Progress
+from detectors.route import FlowspecRule
+from detectors.routes import Routes
 from detectors.sight import Sight
 
 
@@ -23,6 +25,8 @@ class Fault:
     """What, where and since when, as the end of a sentence."""
     act: str
     evidence: tuple[Event, ...] = ()
+    rules: tuple[FlowspecRule, ...] = ()
+    """Rules that it is about, the first ones of many."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,9 @@ class Judgement:
     moments: list[int] = field(default_factory=list)
     """When time may change it, ns."""
 
+
+MAX_RULES = 100
+"""So many of the rules that are left over are named."""
 
 # What is remembered
 
@@ -285,16 +292,29 @@ def _late_because(p: Progress, sight: Sight, judged: Judgement, over: str) -> It
         return
     left = sight.rules_left()
     if left and not sight.old:
-        count = max(left.values())
+        rules = list(sight.rules.seen())
+        named = sorted(rules[:MAX_RULES], key=str)
+        count, others = len(rules), f" and {len(rules) - 1} more" if len(rules) > 1 else ""
         where = ", ".join(f"{place} ({number})" for place, number in [*left.items()][:3])
         yield Fault(
             "leftover",
             f"{count} {'rule' if count == 1 else 'rules'} of policy {cutover.flush} left over "
-            f"{over}: at {where}",
+            f"{over}: at {where}; `{named[0].rule}`{others}",
             "Withdraw them at their origin; where it has, reset that session.",
+            rules=tuple(named),
         )
     elif not sight.flushed(p):
         judged.unseen = True
+
+
+def shows(rules: Iterable[FlowspecRule], routes: Routes) -> list[Event]:
+    """The events that show these rules now: each rule once before any is shown twice."""
+    found = []
+    for rule in rules:
+        seen = (route.event for _, route in routes.of_rule(rule) if not route.stale)
+        events = sorted(seen, key=lambda event: (event.received, event.sequence))
+        found += [(n, event.received, event.sequence, event) for n, event in enumerate(events)]
+    return [event for *_, event in sorted(found, key=lambda each: each[:3])]
 
 
 def _where_wrong(p: Progress, sight: Sight, goal: tuple[str, ...], away: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from detectors.intent import Cutover, Intent
 from detectors.progress import HeldRules, Progress, Vantage
 from detectors.route import Cause, Change, Concern, FlowspecRule
 from detectors.routes import Routes
-from detectors.rules._cutover import Fault, Judgement, faults, observe
+from detectors.rules._cutover import Fault, Judgement, faults, observe, shows
 from detectors.rules._flowspec import Origin, known_actions, read_rule, under
 from detectors.sight import Sight, look
 from detectors.sites import site_name
@@ -89,7 +89,7 @@ class CutoverRule(Rule):
             return Verdict(status=Status.FINE, summary=summary)
         progress, sight = self._observe(cutover, routes, now)
         judged = Judgement() if progress.complete else faults(progress, sight, now)
-        verdict = _verdict(progress, sight, judged)
+        verdict = _verdict(progress, sight, judged, routes)
         progress.told = verdict.status is not Status.FINE and (
             progress.told or verdict.status is Status.VIOLATED
         )
@@ -207,13 +207,13 @@ def _shown_by(event: Event, vantage: Vantage) -> bool:
     return same and event.peer in (None, vantage.peer)
 
 
-def _verdict(progress: Progress, sight: Sight, judged: Judgement) -> Verdict:
+def _verdict(progress: Progress, sight: Sight, judged: Judgement, routes: Routes) -> Verdict:
     if judged.faults:
-        return _violated(progress, sight, judged.faults)
+        return _violated(progress, sight, judged.faults, routes)
     if not progress.running and not (progress.told and judged.unseen):
         return Verdict(status=Status.FINE, summary=_end(progress, sight))
     if progress.told and not (judged.unseen or sight.unseen or sight.stale):
-        return _violated(progress, sight, [])
+        return _violated(progress, sight, [], routes)
     return UNKNOWN
 
 
@@ -232,7 +232,7 @@ def _end(progress: Progress, sight: Sight) -> str:
     return f"Cutover {cutover.name} is as it should be."
 
 
-def _violated(progress: Progress, sight: Sight, found: list[Fault]) -> Verdict:
+def _violated(progress: Progress, sight: Sight, found: list[Fault], routes: Routes) -> Verdict:
     cutover, service = sight.cutover, sight.service
     kind = "Rehearsal" if cutover.rehearsal_of else "Cutover"
     head = f"{kind} {cutover.name} of {service.name}, {_stands(progress)}"
@@ -241,7 +241,10 @@ def _violated(progress: Progress, sight: Sight, found: list[Fault]) -> Verdict:
         summary = f"{head}: {found[0].what}. {found[0].act}{also}"
     else:
         summary = f"{head}: what was wrong is over, and it goes on. Watch it to its end."
-    evidence = {(e.router, e.received, e.sequence): e for f in found for e in f.evidence}
+    rules = [rule for fault in found for rule in fault.rules]
+    opening = [event for fault in found for event in fault.evidence]
+    proof = [*opening, *shows(rules, routes)]
+    evidence = {(event.router, event.received, event.sequence): event for event in proof}
     lesser = bool(cutover.rehearsal_of) or not progress.begun
     return Verdict(
         status=Status.VIOLATED,
@@ -257,8 +260,13 @@ def _violated(progress: Progress, sight: Sight, found: list[Fault]) -> Verdict:
             "faults": [fault.name for fault in found],
             "rolling_back": bool(progress.rollback),
         },
-        measures={"advertised_by": sorted(sight.live), "rules_left": sight.rules_left()},
+        measures={
+            "advertised_by": sorted(sight.live),
+            "rules_left": sight.rules_left(),
+            **({"rules": [str(rule) for rule in rules]} if rules else {}),
+        },
         evidence=tuple(evidence.values())[:MAX_EVIDENCE],
+        by_time=not opening,
     )
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
 import time
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pytest
 
 from collector.event import rfc3339
 from tests import waiting
-from tests.integration.installation import Installation
+from tests.integration.installation import COMMAND, Installation
 from tests.unit.wire.build import (
     attribute,
     initiation,
@@ -204,6 +208,7 @@ def test_every_cutover_has_its_page(here: Installation) -> None:
     with here.running(), here.connect() as router:
         router.sendall(steady())
         until(here, advertised_by=["legacy-pe"])
+        assert "anchorwatch cutover rollback" not in page("/cutovers/move%2F1")
         router.sendall(says("10.0.1.1", advertise=True))
         until(here, phase="both")
         waiting.until(lambda: "r1 bmp adj-in-pre" in page("/cutovers/move%2F1"), "a page", SECONDS)
@@ -213,7 +218,15 @@ def test_every_cutover_has_its_page(here: Installation) -> None:
         assert 'class="swimlane"' in text
         assert "new-pe1 at r1 bmp adj-in-pre" in text
         assert "0000  03 00" in text  # the proof, as it was on the wire
-        assert "anchorwatch cutover rollback move/1" in text
+        asked = re.findall(r"^anchorwatch (.*)$", unescape(text), re.MULTILINE)
+        assert [words.split()[1] for words in asked] == [
+            *("status", "watch", "rollback", "report", "192.0.2.50/32"),
+        ]
+        for words in (asked[0], asked[4]):  # from any folder
+            done = subprocess.run(
+                [*COMMAND, *shlex.split(words)], cwd="/", capture_output=True, text=True, check=True
+            )
+            assert "192.0.2.50/32" in done.stdout
         assert '<a class="title-link" href="/cutovers/move%2F1">move/1</a>' in page("/cutovers")
         assert page("/swimlane/move%2F1").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
         assert "did you mean &#39;move/1&#39;?" in page("/cutovers/move%2F2", 404)

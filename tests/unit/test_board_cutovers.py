@@ -206,6 +206,44 @@ def test_every_change_is_in_the_lanes() -> None:
     assert (_after(drawn.begun), _after(drawn.ended), _after(drawn.deadline)) == (0, 10, 120)
 
 
+def test_the_picture_of_one_that_is_over_stays_as_it_was() -> None:
+    room = Room(INTENT + NEXT).steady().finished().at(AT + 60 * SECOND)
+    drawn = room.drawn()
+    room.take(*step(Kind.ANNOUNCE, "legacy-pe", AT + 200 * SECOND))
+    room.take(*step(Kind.WITHDRAW, "legacy-pe", AT + 900 * SECOND)).at(AT + 1000 * SECOND)
+    later = room.drawn()
+    assert (later.since, later.until) == (drawn.since, drawn.until)
+    assert max(bar.until for lane in later.lanes for bar in lane.bars) == later.until
+    assert room.lane("legacy-pe")[-1][:2] == (Look.ABSENT, 5)
+
+
+def test_the_next_cutover_is_none_of_the_business_of_the_last_one() -> None:
+    room = Room(INTENT + NEXT).steady().finished().at(END + 2 * SECOND)
+    kept = room.item()["track"]
+    room.take(*step(Kind.ANNOUNCE, "new-pe2", END + 3 * SECOND)).at(END + 4 * SECOND)
+    assert room.item()["track"] == kept
+    assert "new-pe2" not in [lane.name for lane in room.drawn().lanes]
+    assert room.item("a/b?")["track"][-1]["sites"] == {"new-pe1": 2, "new-pe2": 2}
+
+
+def test_one_that_another_one_replaced_keeps_its_picture() -> None:
+    room = Room(INTENT + NEXT).steady().moved().at(END + 2 * SECOND)
+    drawn = room.drawn()
+    assert room.item()["stage"] == "replaced"
+    assert drawn.since < AT < AT + 5 * SECOND < drawn.until
+    room.take(*rules(Kind.WITHDRAW, END + 3 * SECOND)).at(END + 90 * SECOND)
+    assert room.drawn() == drawn
+
+
+def test_one_that_went_back_is_drawn_until_it_was_back() -> None:
+    room = Room().steady().moved().take(ask_back(AT + 8 * SECOND))
+    room.take(*step(Kind.ANNOUNCE, "legacy-pe", AT + 9 * SECOND))
+    room.take(*step(Kind.WITHDRAW, "new-pe1", AT + 12 * SECOND))
+    drawn = room.drawn()
+    room.take(*rules(Kind.WITHDRAW, END + SECOND)).at(END + 2 * SECOND)
+    assert (room.drawn().since, room.drawn().until) == (drawn.since, drawn.until)
+
+
 def test_while_it_runs_the_deadline_is_in_the_picture() -> None:
     room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 20 * SECOND)
     drawn = room.drawn()

@@ -189,3 +189,29 @@ def test_the_frame_holds_all_that_happened_and_a_deadline_that_is_near(
 )
 def test_a_length_to_the_millisecond(seconds: float, words: str) -> None:
     assert exact(round(seconds * SECOND)) == words
+
+
+def test_no_line_strikes_the_words_of_another_mark() -> None:
+    """The deadline's words stand left of it, so that `moved` is above, and its line comes down."""
+    picture = parsed(drawn(Mark(at(30), "incident"), Mark(at(42), "moved"), deadline=at(76)))
+    words = {(each.text or "").split()[0]: each for each in of_class(picture, "marked")}
+    (line,) = [
+        each
+        for each in of_class(picture, "mark")
+        if float(each.get("x1", "")) == pytest.approx(x_of(picture, 42), abs=0.2)
+    ]
+    begin = float(words["incident"].get("x", ""))
+    end = begin + 7 * len("incident 22:00:30.000")
+    assert begin < float(line.get("x1", "")) < end
+    assert float(line.get("y1", "")) > float(words["incident"].get("y", ""))
+
+
+def test_the_words_of_the_axis_stand_before_the_lines_with_paper_around_them() -> None:
+    picture = parsed(drawn(Mark(at(0), "both"), Mark(at(42), "moved")))
+    order = list(picture.iter())
+    lines = [order.index(each) for kind in ("mark", "deadline") for each in of_class(picture, kind)]
+    axis = [each for each in of_class(picture, "dim") if (each.text or "").startswith("22:0")]
+    assert len(axis) > 3
+    for each in axis:
+        assert "marked" in (each.get("class") or "").split()
+        assert order.index(each) > max(lines)

@@ -171,6 +171,8 @@ _SHOWN_CUTOVER = object_of(
     },
     **all_of(TEXT, "flush", "rehearsal_of"),
     **all_of(TIME, "rollback", "rolled_back"),
+    broken={**TEXTS, "description": "limits that it did not keep, once it is complete"},
+    rules_hidden={**YES, "description": "rules may be left where nobody sees"},
     incident=object_of({"id": TEXT, "opened": TIME}),
 )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import time
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from anchorwatch.advice import commands
 from anchorwatch.board.cutovers import Cutovers
 from anchorwatch.board.live import Live
 from anchorwatch.board.now import Item
@@ -16,24 +16,30 @@ from anchorwatch.board.stories import incidents
 from anchorwatch.web.api.answers import RefusedError
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html
-from collector.event import parse_rfc3339, rfc3339
+from collector.event import parse_rfc3339
 from collector.store.backend import StoreError
 from collector.store.moments import FOREVER
 from detectors.documents import did_you_mean
 
 MOST_INCIDENTS = 50
+MOST_RULES = 50
+"""Rules that are left over, and shown on the page."""
 MOST_PROOFS = 24
 """Routes that a page shows in full."""
 
 
 class CutoverPages:
-    """The handlers."""
+    """The handlers; `store` and `config` are how commands name the store and the settings."""
 
-    def __init__(self, live: Live, past: Past, cutovers: Cutovers, html: Html) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a part of the watch that is asked
+        self, live: Live, past: Past, cutovers: Cutovers, html: Html, store: str, config: str
+    ) -> None:
         self._live = live
         self._past = past
         self._cutovers = cutovers
         self._html = html
+        self._store = store
+        self._config = config
 
     async def all(self, _: Request) -> Response:
         """Every cutover of the intent, the latest window first."""
@@ -45,8 +51,6 @@ class CutoverPages:
             items=self._cutovers.all(),
             choices=[],
             next="",
-            now=rfc3339(time.time_ns()),
-            note="The board shows what changes as it happens.",
         )
 
     async def one(self, request: Request) -> Response:
@@ -68,6 +72,8 @@ class CutoverPages:
                 for each in stored
                 if _is_about(each, item) and parse_rfc3339(each["opened"]) >= start
             ]
+        opened = item["incident"]["id"] if "incident" in item else ""
+        rules = [rule for rule in self._live.now.rules() if opened in rule["incidents"]]
         proofs = self._cutovers.proofs(item["name"])[:MOST_PROOFS]
         return self._html.page(
             "cutover.html",
@@ -76,14 +82,22 @@ class CutoverPages:
             number=number,
             item=item,
             incidents=found,
+            rules=rules[:MOST_RULES],
+            rules_total=len(rules),
             fault=fault,
             proofs=[proof(event, f"{site} at {vantage}") for vantage, site, event in proofs],
-            commands=_commands(item),
+            commands=self._commands(item),
         )
 
     async def swimlane(self, request: Request) -> Response:
         """The picture of one cutover as it is now: a part of its page."""
         return self._html.part(self._html.swimlane(self._named(request)))
+
+    def _commands(self, item: Item) -> list[tuple[str, str]]:
+        back = self._cutovers.may_go_back(item["name"])
+        history = f"history {item['prefix']} --store {shlex.quote(self._store)}"
+        asked = commands(item["name"], self._config, back=back)
+        return [*asked, (history, "every change of the address")]
 
     def _named(self, request: Request) -> Item:
         name = request.path_params["name"]
@@ -97,14 +111,3 @@ class CutoverPages:
 
 def _is_about(incident: Item, item: Item) -> bool:
     return (incident["detector"], incident["key"]) == ("cutover", item["name"])
-
-
-def _commands(item: Item) -> list[tuple[str, str]]:
-    name = shlex.quote(item["name"])
-    return [
-        (f"cutover status {name}", "where it stands"),
-        (f"cutover watch {name}", "the same, live"),
-        (f"cutover rollback {name}", "going back is wanted: it is no alarm then"),
-        (f"cutover report {name}", "all of it as one page to hand on"),
-        (f"history {item['prefix']}", "every change of the address"),
-    ]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from ipaddress import ip_network
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +24,7 @@ from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of
 from anchorwatch.web.api.past import PastTime, cursor, moment_of
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html, pictures
-from collector.event import Event, rfc3339
+from collector.event import Event
 from collector.store.backend import Reader, StoreError
 from collector.store.rules import life_timeline, rule_called
 from collector.store.sight import blind_rows
@@ -44,14 +44,15 @@ STATIC = {
 
 
 class Pages:
-    """The handlers; `store` is how a command line names the store."""
+    """The handlers; `store` and `config` are how commands name the store and the settings."""
 
-    def __init__(self, live: Live, past: Past, html: Html, store: str) -> None:
+    def __init__(self, live: Live, past: Past, html: Html, store: str, config: str) -> None:
         self._live = live
         self._past = past
         self._time = PastTime(live, past)
         self._html = html
         self._store = store
+        self._config = config
         self._at = f"--store {shlex.quote(store)}"
 
     def handler(self, answer: Handler) -> Handler:
@@ -148,8 +149,6 @@ class Pages:
             items=items,
             choices=choices,
             next=more,
-            now=rfc3339(time.time_ns()),
-            note="The board shows what changes as it happens.",
         )
 
     # One thing
@@ -166,8 +165,17 @@ class Pages:
             here="",
             started=self._live.started,
             number=number,
-            **_incident(story, self._store),
+            **_incident(story, self._about(story)),
+            commands=told.commands(story.evidence, self._store, self._config),
         )
+
+    def _about(self, story: Story) -> list[tuple[str, str]]:
+        """Links to its cutover, and to the rules that are held now and that it is about."""
+        evidence, intent = story.evidence, self._live.now.engine.intent
+        named = {each.name for each in intent.cutovers} & set(told.cutover_of(evidence))
+        links = [(f"/cutovers/{quote(name, safe='')}", f"cutover {name}") for name in named]
+        held = [rule for rule in self._live.now.rules() if evidence.id in rule["incidents"]]
+        return [*links, *((f"/flowspec/{rule['id']}", rule["rule"]) for rule in held)]
 
     async def prefix(self, request: Request) -> Response:
         """One prefix."""
@@ -297,7 +305,7 @@ def _past_of(store: Reader, identity: str) -> tuple[Event | None, Timeline | Non
     return event, replace(drawn, lanes=lanes)
 
 
-def _incident(story: Story, store: str) -> Item:
+def _incident(story: Story, about: list[tuple[str, str]]) -> Item:
     evidence = story.evidence
     near = sorted(evidence.around, key=lambda event: abs(event.received - evidence.opened))[:AROUND]
     near.sort(key=lambda event: (event.received, event.sequence))
@@ -312,7 +320,7 @@ def _incident(story: Story, store: str) -> Item:
         "blindness": list(told.blindness(evidence.blind)),
         "pictures": pictures([each for each in story.timelines if each.lanes]),
         "proofs": [proof(event) for event in evidence.proof],
-        "links": links,
+        "links": list(dict.fromkeys([*about, *links])),
         "around": len(evidence.around),
         "since": clock(evidence.since),
         "until": clock(evidence.until),
@@ -320,7 +328,6 @@ def _incident(story: Story, store: str) -> Item:
             {"cells": _cells(event, evidence.opened), "proof": evidence.proves(event)}
             for event in near
         ],
-        "commands": told.commands(evidence, store),
     }
 
 

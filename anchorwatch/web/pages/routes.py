@@ -23,15 +23,16 @@ def board_routes(  # noqa: PLR0913 - each is a part of the watch that is asked
     store: str,
     more: Iterable[Endpoint] = (),
     *,
+    config: str = "anchorwatch.yaml",
     secured: bool = False,
 ) -> list[BaseRoute]:
-    """All of them; `store` is how a command line names the store, `more` is of the API.
+    """All of them; `store` and `config` are how a command line names the store and the settings.
 
-    `secured` says whether the server asks for a token.
+    `more` is of the API, `secured` says whether the server asks for a token.
     """
     html = Html()
-    pages = Pages(live, past, html, store)
-    of_cutovers = CutoverPages(live, past, cutovers, html)
+    pages = Pages(live, past, html, store, config)
+    of_cutovers = CutoverPages(live, past, cutovers, html, store, config)
     of_pages = {
         "/": pages.board,
         "/incidents": pages.incidents,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from collector.event import Event, Feed, Kind, Provenance, View, rfc3339
 from detectors.engine import Engine
-from detectors.incidents import Incident, State
+from detectors.incidents import Incident, State, incident_id
 from detectors.intent import parse_intent
 from detectors.progress import Phase, Progress
 from tests.unit.rules.scenes import (
@@ -272,8 +272,37 @@ def test_leftover_rules_are_told_at_the_deadline_with_their_places(engine: Engin
     assert faults(opened) == ["leftover"]
     assert opened.details["rules_left"] == {"r2 bmp adj-in-pre peer 10.9.9.9": 1}
     assert "1 rule of policy migration left over" in opened.summary
+    assert opened.details["rules"] == [f"ipv4-flowspec {ALLOWED}"]
+    assert f"r2 bmp adj-in-pre peer 10.9.9.9 (1); `{ALLOWED}`" in opened.summary
+    assert [(e.router, e.rule) for e in opened.evidence] == [("r2", ALLOWED)]
+    # What opened it is the time: the same rule may be left over in the next window, too.
+    assert opened.id == incident_id("cutover", "move", None, AT + 120 * SECOND)
     (done,) = play(engine, rules(Kind.WITHDRAW, AT + 200 * SECOND, "r2"))
     assert (done.state, done.id) == (State.RESOLVED, opened.id)
+
+
+def test_of_many_rules_each_is_shown_before_any_is_shown_twice(engine: Engine) -> None:
+    texts = [f"{ALLOWED} source 198.51.100.{n}/32" for n in range(1, 13)]
+    more = [
+        replace(rule, rule=text, sequence=n)
+        for n, text in enumerate(texts, 1)
+        for rule in rules(Kind.ANNOUNCE, START + SECOND)
+    ]
+    play(engine, more)
+    move(engine)
+    (opened,) = engine.advance(AT + 120 * SECOND)
+    assert "13 rules of policy migration left over" in opened.summary
+    assert "and 12 more" in opened.summary
+    assert len(opened.details["rules"]) == 13
+    assert len({event.rule for event in opened.evidence}) == len(opened.evidence) == 10
+
+
+def test_what_is_withdrawn_of_the_rules_left_over_is_no_news_by_itself(engine: Engine) -> None:
+    play(engine, [replace(e, rule=f"{ALLOWED} dscp =0") for e in rules(Kind.ANNOUNCE, AT)])
+    move(engine)
+    (opened,) = engine.advance(AT + 120 * SECOND)
+    assert len(opened.details["rules"]) == 2
+    assert play(engine, rules(Kind.WITHDRAW, AT + 130 * SECOND)) == []
 
 
 def test_the_end_of_the_window_is_a_deadline_too(engine: Engine) -> None:

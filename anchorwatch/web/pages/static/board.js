@@ -13,7 +13,9 @@
 
   const replace = (old, fresh) => {
     const focused = old.contains(document.activeElement);
+    const keepPlace = window.placeOfLanes(old);
     old.replaceWith(fresh);
+    keepPlace(fresh);
     if (focused) fresh.querySelector("a")?.focus();
   };
   const put = (list, { id, html, after }) => {

@@ -28,6 +28,7 @@ window.followStream = ({ onState, onChange }) => {
     if (data.time) window.serverSays(data.time);
     show(true);
     window.showTimes();
+    window.followLanes?.();
   };
   const state = (event) => {
     const data = JSON.parse(event.data);

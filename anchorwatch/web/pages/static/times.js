@@ -3,11 +3,12 @@
 // Without this, the times themselves are there.
 (() => {
   const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const ago = (seconds) => {
-    if (seconds < 1) return "just now";
+  const about = (seconds) => {
     const [size, word] = units.find(([size]) => seconds >= size);
-    return `${Math.floor(seconds / size)} ${word} ago`;
+    return `${Math.floor(seconds / size)} ${word}`;
   };
+  const ago = (seconds) => (seconds < 1 ? "just now" : `${about(seconds)} ago`);
+  const lasted = (seconds) => `for ${seconds < 1 ? "a moment" : about(seconds)}`;
   const two = (number) => String(number).padStart(2, "0");
   const long = (seconds) => {
     if (seconds < 10) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
@@ -47,7 +48,8 @@
     for (const element of document.querySelectorAll(".timer[data-since]")) timer(element);
   };
   const tick = () => {
-    for (const time of document.querySelectorAll("time[data-age]")) put(time, ago((now() - Date.parse(time.dateTime)) / 1000));
+    for (const [kind, said] of [["age", ago], ["lasted", lasted]])
+      for (const time of document.querySelectorAll(`time[data-${kind}]`)) put(time, said((now() - Date.parse(time.dateTime)) / 1000));
     for (const each of document.querySelectorAll("[data-until]")) {
       const seconds = (Date.parse(each.dataset.until) - now()) / 1000;
       put(each, seconds > 0 ? `in ${long(seconds)}` : "");
@@ -55,8 +57,10 @@
     often();
   };
   window.serverSays(document.body.dataset.time);
-  setInterval(often, 100);
-  setInterval(tick, 1000);
+  // A page that is not live, or is cut off, tells of one moment: nothing in it moves.
+  const live = () => "number" in document.body.dataset && !document.body.classList.contains("lost");
+  setInterval(() => live() && often(), 100);
+  setInterval(() => live() && tick(), 1000);
   tick();
   window.showTimes = tick;
 })();
