@@ -6,14 +6,12 @@ Each service is seen by a router of its old and one of its new site, so that one
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from anchorwatch.demo.scenario import INTENT
 from collector.event import Event, Family, Kind, Provenance, View
 from collector.inputs.files import read_events
-from detectors.incidents import Incident
 from detectors.intent import Intent, parse_intent
 from tests.unit.rules.scenes import ALLOWED, PEERS, SECOND, START, make, route
 
@@ -24,8 +22,6 @@ ANCHOR = "10.100.0.254/32"
 OLD, NEW = PEERS["legacy-pe"], PEERS["new-pe1"]
 CONTROLLER = "10.0.9.9"
 LEFT_OVER = "destination 192.0.2.60/32 protocol =6 destination-port =2883"
-LEFT = {"web-cutover": ALLOWED, "beast-cutover": LEFT_OVER}
-"""The rules that are left at the deadline of each cutover."""
 
 
 def heard(source: str) -> list[Event]:
@@ -40,14 +36,6 @@ def intent_of(source: str, window: str) -> Intent:
         text = text.replace("max_overlap: 4s", "max_overlap: 4s, max_gap: 5s")
         text += "feeds: [{router: web-old}]\n"
     return parse_intent(text)
-
-
-def told(transition: Incident) -> dict[str, Any]:
-    """A transition as it is stored; one of rules that are left over lists them."""
-    row = transition.to_dict()
-    if "leftover" in transition.details.get("faults", ()):
-        row["details"] = {"rules": [LEFT[transition.key]], **transition.details}
-    return row
 
 
 @dataclass

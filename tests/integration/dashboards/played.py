@@ -32,7 +32,7 @@ from pathlib import Path
 from collector.event import Event, Feed, Kind
 from collector.store.writer import Writer
 from detectors.engine import Engine
-from tests.integration.dashboards.made import heard, intent_of, told
+from tests.integration.dashboards.made import heard, intent_of
 recording, window, folder = sys.argv[1:]
 engine = Engine(intent_of(recording, window))
 events = heard(recording)
@@ -52,7 +52,7 @@ if "flap" in recording:
         )
         for number, result in enumerate(("healthy", "healthy", "failed", "healthy"))
     ])
-writer.put([told(t) for event in events for t in engine.process(event)])
+writer.put([t.to_dict() for event in events for t in engine.process(event)])
 assert writer.close() == 0
 """
 
