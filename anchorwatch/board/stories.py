@@ -13,7 +13,7 @@ from anchorwatch.board.past import Past
 from anchorwatch.pictures.lanes import site_of, timelines_of
 from collector.event import Event, parse_rfc3339, rfc3339
 from collector.store.backend import Reader, StoreError
-from collector.store.evidence import WINDOW, Evidence, Place, evidence_of
+from collector.store.evidence import WINDOW, Evidence, Place, evidence_of, time_of
 from collector.store.incidents import incidents_before
 from collector.store.timeline import Timeline
 from detectors.incidents import Incident
@@ -37,15 +37,15 @@ async def story_of(live: Live, past: Past, identity: str) -> Story | None:
 
     What has just happened is known before the store tells it, and while it does not answer.
     """
-    news = _news(live, identity)
+    news, now = _news(live, identity), time.time_ns()
     intent = live.now.engine.intent
 
     def ask(store: Reader) -> Story | None:
         try:
-            evidence = evidence_of(store, identity)
+            evidence = evidence_of(store, identity, now)
         except ValueError:
             return None
-        drawn = timelines_of(store, evidence, lambda row: site_of(intent, row), time.time_ns())
+        drawn = timelines_of(store, evidence, lambda row: site_of(intent, row), now)
         return Story(evidence, tuple(drawn))
 
     fault = ""
@@ -56,7 +56,7 @@ async def story_of(live: Live, past: Past, identity: str) -> Story | None:
             raise
         story, fault = None, str(error)
     if story is None:
-        return Story(_of_news(news), fault=fault) if news else None
+        return Story(_of_news(news, now), fault=fault) if news else None
     return replace(story, evidence=_with_news(story.evidence, news))
 
 
@@ -110,17 +110,20 @@ def _news(live: Live, identity: str) -> list[Incident]:
     return [*opened, *(incident for incident in live.recent if incident.id == identity)]
 
 
-def _of_news(news: list[Incident]) -> Evidence:
+def _of_news(news: list[Incident], now: int) -> Evidence:
     first = news[0]
+    transitions = _transitions([], news)
+    until, cut = time_of(transitions, now)
     proof = _in_order(event for incident in news for event in incident.evidence)
     return Evidence(
         id=first.id,
-        transitions=_transitions([], news),
+        transitions=transitions,
         opened=first.opened,
         since=min([first.opened, *(event.received for event in proof)]) - WINDOW,
-        until=first.opened + WINDOW,
+        until=until,
         proof=proof,
         around=proof,
+        cut=cut,
     )
 
 

@@ -46,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
         window = parse_length(args.window)
     except ValueError as error:
         raise UserError(str(error)) from error
+    now = time.time_ns()
     with answers.opened(args.store) as store:
         try:
-            evidence = evidence_of(store, args.id, window)
+            evidence = evidence_of(store, args.id, now, window)
         except ValueError as error:
             raise UserError(str(error)) from error
         if args.format != "table":
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 for event in evidence.around:
                     write(event)
             return 0
-        timelines = timelines_of(store, evidence, places(args.intent), time.time_ns())
+        timelines = timelines_of(store, evidence, places(args.intent), now)
     blindness = list(story.blindness(evidence.blind))
     commands = story.commands(evidence, str(args.store))
     if args.report is not None:
@@ -90,8 +91,7 @@ def _print(
         if event.raw:
             console.print(Text(hex_lines(event.raw), style="dim"))
     others = [event for event in evidence.around if not evidence.proves(event)]
-    others.sort(key=lambda event: abs(event.received - evidence.opened))
-    shown = sorted(others[:MOST_LINES], key=lambda event: (event.received, event.sequence))
+    shown = evidence.nearest(others, MOST_LINES)
     console.print(Text(f"\n{len(shown)} of {len(others)} messages around it", style="bold"))
     for event in shown:
         console.print(Text(row(event)))

@@ -42,7 +42,15 @@ def sentences(evidence: Evidence) -> Iterator[str]:
         f"{clock(evidence.until)} UTC around it."
     )
     for table in evidence.incomplete:
-        yield f"Table {table} has more messages of that time than are told here."
+        yield (
+            f"Table {table} has more messages of that time than are told here: "
+            f"those that are nearest to its opening and to its last change."
+        )
+    if evidence.cut:
+        yield (
+            "It lasted longer than a day: its messages and pictures end then. `history` and "
+            "`flowspec --life` tell what came later."
+        )
 
 
 def blindness(intervals: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -299,10 +299,9 @@ def _past_of(store: Reader, identity: str) -> tuple[Event | None, Timeline | Non
 
 def _incident(story: Story, store: str) -> Item:
     evidence = story.evidence
-    near = sorted(evidence.around, key=lambda event: abs(event.received - evidence.opened))[:AROUND]
-    near.sort(key=lambda event: (event.received, event.sequence))
     links = [(f"/prefix/{prefix}", prefix) for prefix in evidence.prefixes]
-    rules = {(e.family or "", e.rd, e.rule) for e in evidence.proof if e.rule}
+    named = {*evidence.rules}
+    rules = {(e.family or "", e.rd, e.rule) for e in evidence.around if e.rule in named}
     links += [(f"/flowspec/{rule_id(*rule)}", rule[2]) for rule in sorted(rules, key=str)]
     return {
         "identity": evidence.id,
@@ -318,7 +317,7 @@ def _incident(story: Story, store: str) -> Item:
         "until": clock(evidence.until),
         "rows": [
             {"cells": _cells(event, evidence.opened), "proof": evidence.proves(event)}
-            for event in near
+            for event in evidence.nearest(evidence.around, AROUND)
         ],
         "commands": told.commands(evidence, store),
     }
