@@ -16,7 +16,7 @@ from anchorwatch.cli.reporting import write_report
 from anchorwatch.cli.timelines import draw, places
 from anchorwatch.errors import UserError
 from anchorwatch.pictures import story
-from anchorwatch.pictures.lanes import timelines_of
+from anchorwatch.pictures.lanes import marks_of, timelines_of
 from anchorwatch.pictures.page import hex_lines, page
 from collector.store.evidence import Evidence, evidence_of
 from collector.store.moments import parse_length
@@ -84,7 +84,7 @@ def _print(
         console.print(Text(each))
     for timeline in timelines:
         console.print()
-        draw(timeline)
+        draw(timeline, marks_of(evidence))
     console.print(Text("\nevidence", style="bold"))
     for event in evidence.proof:
         console.print(Text(row(event)))

@@ -9,6 +9,7 @@ import msgspec
 
 from anchorwatch.pictures import story
 from anchorwatch.pictures.document import STYLE
+from anchorwatch.pictures.lanes import marks_of
 from anchorwatch.pictures.scale import clock, exact, length
 from anchorwatch.pictures.svg import picture
 from collector.event import Event, parse_rfc3339
@@ -39,7 +40,7 @@ def page(
     ]
     parts += _transitions(evidence)
     if timelines:
-        parts += ["<h2>Who advertised when</h2>", *_pictures(timelines)]
+        parts += ["<h2>Who advertised when</h2>", *_pictures(timelines, evidence)]
     parts += ["<h2>The evidence</h2>", *map(_proof, evidence.proof)]
     parts += _around(evidence)
     parts += ["<h2>To go on</h2>", *_commands(commands), "</body></html>"]
@@ -63,9 +64,10 @@ def _scrolled(name: str) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
 
 
-def _pictures(timelines: Sequence[Timeline]) -> Iterator[str]:
+def _pictures(timelines: Sequence[Timeline], evidence: Evidence) -> Iterator[str]:
     for number, timeline in enumerate(timelines, 1):
-        yield f"{_scrolled('Who advertised when')}{picture(timeline, f'timeline-{number}')}</div>"
+        drawn = picture(timeline, f"timeline-{number}", marks_of(evidence))
+        yield f"{_scrolled('Who advertised when')}{drawn}</div>"
 
 
 def _proof(event: Event) -> str:

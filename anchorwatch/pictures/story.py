@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from anchorwatch.pictures.lanes import MOST_PICTURES
 from anchorwatch.pictures.scale import clock, length
 from collector.event import Event, parse_rfc3339, rfc3339
 from collector.store.evidence import Evidence
@@ -46,6 +47,9 @@ def sentences(evidence: Evidence) -> Iterator[str]:
             f"Table {table} has more messages of that time than are told here: "
             f"those that are nearest to its opening and to its last change."
         )
+    for what, names in (("prefixes", evidence.prefixes), ("rules", evidence.rules)):
+        if len(names) > MOST_PICTURES:
+            yield f"Of its {len(names)} {what} {MOST_PICTURES} have a picture."
     if evidence.cut:
         yield (
             "It lasted longer than a day: its messages and pictures end then. `history` and "

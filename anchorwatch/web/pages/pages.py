@@ -18,6 +18,7 @@ from anchorwatch.board.now import UNKNOWN, VIOLATED, Item, incident_item, rule_i
 from anchorwatch.board.past import Past
 from anchorwatch.board.stories import Story, cursor_of, incidents, story_of
 from anchorwatch.pictures import story as told
+from anchorwatch.pictures.lanes import marks_of
 from anchorwatch.pictures.page import hex_lines
 from anchorwatch.pictures.scale import clock, length
 from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of
@@ -309,7 +310,7 @@ def _incident(story: Story, store: str) -> Item:
         "fault": story.fault,
         "sentences": list(told.sentences(evidence)),
         "blindness": list(told.blindness(evidence.blind)),
-        "pictures": pictures([each for each in story.timelines if each.lanes]),
+        "pictures": pictures([each for each in story.timelines if each.lanes], marks_of(evidence)),
         "proofs": [proof(event) for event in evidence.proof],
         "links": links,
         "around": len(evidence.around),

@@ -8,17 +8,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from anchorwatch.pictures.lanes import timelines_of
 from collector.event import Event, rfc3339
 from collector.store.embedded import EmbeddedStore
 from collector.store.evidence import evidence_of
 from collector.store.rows import event_table, incident_table
+from collector.store.timeline import seen_as
 from tests.unit.rules.scenes import ALLOWED, HOUR, KILL_SWITCH, SECOND, START, route
 
 ROOT = Path(__file__).parents[3]
 ASKED = "import sys; from tests.unit.store.test_evidence import asked; asked(sys.argv[1])"
 MINE, OTHER = "192.0.2.50/32", "203.0.113.0/24"
+LONGER = f"{ALLOWED} dscp =1"
+"""Another rule, which has the text of that one in its own."""
 MINUTE, DAY = 60, 86_400
 EVENTS = {
     ("r1", MINE): (-30, 0, 5 * MINUTE, 11 * MINUTE + 30, 3 * HOUR // SECOND, 2 * DAY),
@@ -26,16 +31,19 @@ EVENTS = {
     ("r1", OTHER): (30, 7 * MINUTE, 10 * MINUTE + 50),
     ("r2", OTHER): (1,),
     ("r2", ALLOWED): (3 * MINUTE,),
+    ("r2", LONGER): (4 * MINUTE,),
 }
 """Seconds after the opening at which a router speaks of something."""
 
 
 def seen() -> list[Event]:
-    return [
-        route("announce", router, "10.0.1.1", what, START + at * SECOND, "live")
+    events = [
+        route("announce", router, "10.0.1.1", what.removesuffix(" dscp =1"), at, "live")
         for (router, what), times in EVENTS.items()
-        for at in times
+        for at in (START + seconds * SECOND for seconds in times)
     ]
+    events[-1] = msgspec.structs.replace(events[-1], rule=LONGER)
+    return events
 
 
 def transitions(name: str, *states: tuple[str, int], **more: Any) -> list[dict[str, Any]]:
@@ -80,6 +88,10 @@ def asked(folder: str) -> None:
             ),
             "prefixes": found.prefixes,
             "rules": found.rules,
+            "drawn": {
+                each.title: sorted({lane.subject for lane in each.lanes})
+                for each in timelines_of(store, found, seen_as, START + 100 * HOUR)
+            },
         }
         for name, found in answers.items()
     }
@@ -132,4 +144,5 @@ def test_what_the_details_name_is_part_of_it(told: dict[str, dict[str, Any]]) ->
     assert (found["prefixes"], found["rules"]) == ([MINE, OTHER], [KILL_SWITCH, ALLOWED])
     assert ["r2", ALLOWED, 3 * MINUTE] in found["around"]
     assert ["r2", OTHER, 1] in found["around"]
+    assert found["drawn"] == {each: [each] for each in (MINE, OTHER, ALLOWED)} | {KILL_SWITCH: []}
     assert ["r2", ALLOWED, 3 * MINUTE] not in told["a-over 1"]["around"]
