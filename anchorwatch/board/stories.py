@@ -30,6 +30,8 @@ class Story:
     timelines: tuple[Timeline, ...] = ()
     fault: str = ""
     """Why the store could not be asked, in a sentence."""
+    live: bool = False
+    """Whether the watch itself has it open now."""
 
 
 async def story_of(live: Live, past: Past, identity: str) -> Story | None:
@@ -55,9 +57,11 @@ async def story_of(live: Live, past: Past, identity: str) -> Story | None:
         if not news:
             raise
         story, fault = None, str(error)
-    if story is None:
-        return Story(_of_news(news, now), fault=fault) if news else None
-    return replace(story, evidence=_with_news(story.evidence, news))
+    if story is None and not news:
+        return None
+    evidence = _with_news(story.evidence, news) if story else _of_news(news, now)
+    of_now = any(incident.id == identity for incident in live.now.open())
+    return Story(evidence, story.timelines if story else (), fault, live=of_now)
 
 
 async def incidents(

@@ -21,8 +21,8 @@ _VERBS = {
 }
 
 
-def sentences(evidence: Evidence) -> Iterator[str]:
-    """What happened, in order."""
+def sentences(evidence: Evidence, *, live: bool = False) -> Iterator[str]:
+    """What happened, in order; `live` says that the watch itself has the incident open now."""
     first = evidence.transitions[0]
     yield (
         f"{clock(evidence.opened)} UTC: {first['severity']} incident {evidence.id} "
@@ -33,8 +33,8 @@ def sentences(evidence: Evidence) -> Iterator[str]:
         later = length(at - evidence.opened)
         said = each["summary"]
         yield f"{clock(at)} UTC, {later} later: it {_VERBS[each['state']]}: {said}"
-    if evidence.transitions[-1]["state"] != "resolved":
-        yield "The store knows of no end to it."
+    if evidence.open:
+        yield f"It is still open{'' if live else ', as far as the store knows'}."
     proof = len(evidence.proof)
     yield (
         f"The evidence is {proof} message{'s' if proof != 1 else ''}"

@@ -71,6 +71,13 @@ def test_what_is_left_out_is_said() -> None:
     )
 
 
+def test_an_incident_without_an_end_is_open_as_far_as_is_known() -> None:
+    lasting = evidence(OPEN, LATER)
+    assert "It is still open, as far as the store knows." in said(lasting)
+    assert "It is still open." in "\n".join(sentences(lasting, live=True))
+    assert "still open" not in said(evidence(OPEN, OVER))
+
+
 def test_of_many_messages_those_near_a_transition_are_shown_in_order() -> None:
     told = evidence(OPEN, LATER, OVER)
     seconds: Sequence[int] = (-50, 1, 100, 299, 301, 400, 598, 700)

@@ -308,7 +308,7 @@ def _incident(story: Story, store: str) -> Item:
         "identity": evidence.id,
         "last": evidence.transitions[-1],
         "fault": story.fault,
-        "sentences": list(told.sentences(evidence)),
+        "sentences": list(told.sentences(evidence, live=story.live)),
         "blindness": list(told.blindness(evidence.blind)),
         "pictures": pictures([each for each in story.timelines if each.lanes], marks_of(evidence)),
         "proofs": [proof(event) for event in evidence.proof],
