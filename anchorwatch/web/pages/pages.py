@@ -10,6 +10,7 @@ from importlib import resources
 from ipaddress import ip_network
 from urllib.parse import urlencode
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -192,7 +193,7 @@ class Pages:
             span=_span(timeline, routes.get("ns")),
             commands=[
                 (f"history {prefix} {self._at}", "every change of it"),
-                (f"rib {prefix} --at {shlex.quote(at)} {self._at}", "the routes at that moment"),
+                (_rib(prefix, at, self._at), "the routes at that moment"),
             ],
             **routes,
         )
@@ -339,6 +340,12 @@ def _prefix(request: Request) -> str:
         return str(ip_network(text, strict=False))
     except ValueError as error:
         raise RefusedError(404, f"{text!r} is no prefix: {error}") from error
+
+
+def _rib(prefix: str, at: str, store: str) -> Markup:
+    """A command whose moment follows the slider."""
+    command = Markup("rib {} --at <span data-moment>{}</span> {}")
+    return command.format(prefix, shlex.quote(at), store)
 
 
 def _span(timeline: Timeline, at: int | None) -> Item | None:
