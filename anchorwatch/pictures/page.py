@@ -75,7 +75,7 @@ def _proof(event: Event) -> str:
     terms = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(_value(value))}</dd>" for name, value in fields.items()
     )
-    raw = f"<pre>{hex_lines(event.raw)}</pre>" if event.raw else ""
+    raw = f'<pre tabindex="0">{hex_lines(event.raw)}</pre>' if event.raw else ""
     name = f"{event.kind} {event.rule or event.prefix or event.router}"
     return f"<details open><summary>{escape(name)}</summary><dl>{terms}</dl>{raw}</details>"
 
@@ -113,4 +113,4 @@ def _around(evidence: Evidence) -> Iterator[str]:
 
 def _commands(commands: Sequence[tuple[str, str]]) -> Iterator[str]:
     lines = "\n".join(f"# {answer}\nanchorwatch {words}" for words, answer in commands)
-    yield f"<pre>{escape(lines)}</pre>"
+    yield f'<pre tabindex="0">{escape(lines)}</pre>'
