@@ -240,7 +240,15 @@ class Watch:
             *cutovers.endpoints(),
         ]
         secured, shown = token is not None, self._board
-        board = board_routes(shown.live, self._past, shown.cutovers, place, more, secured=secured)
+        board = board_routes(
+            shown.live,
+            self._past,
+            shown.cutovers,
+            place,
+            more,
+            secured=secured,
+            grafana=self._settings.web.grafana,
+        )
         app = create_app(self._metrics, self._health, token, more=board)
         return WebServer(app, host, port, has_token=secured)
 

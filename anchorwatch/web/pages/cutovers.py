@@ -14,6 +14,7 @@ from anchorwatch.board.now import Item
 from anchorwatch.board.past import Past
 from anchorwatch.board.stories import incidents
 from anchorwatch.web.api.answers import RefusedError
+from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html
 from collector.event import parse_rfc3339, rfc3339
@@ -29,11 +30,14 @@ MOST_PROOFS = 24
 class CutoverPages:
     """The handlers."""
 
-    def __init__(self, live: Live, past: Past, cutovers: Cutovers, html: Html) -> None:
+    def __init__(
+        self, live: Live, past: Past, cutovers: Cutovers, html: Html, grafana: Grafana
+    ) -> None:
         self._live = live
         self._past = past
         self._cutovers = cutovers
         self._html = html
+        self._grafana = grafana
 
     async def all(self, _: Request) -> Response:
         """Every cutover of the intent, the latest window first."""
@@ -79,6 +83,7 @@ class CutoverPages:
             fault=fault,
             proofs=[proof(event, f"{site} at {vantage}") for vantage, site, event in proofs],
             commands=_commands(item),
+            grafana=self._grafana.cutover(item["name"], *_between(item)),
         )
 
     async def swimlane(self, request: Request) -> Response:
@@ -97,6 +102,14 @@ class CutoverPages:
 
 def _is_about(incident: Item, item: Item) -> bool:
     return (incident["detector"], incident["key"]) == ("cutover", item["name"])
+
+
+def _between(item: Item) -> tuple[int, int]:
+    """From the first step, or else the beginning of its window, to its end (ns), or now."""
+    steps, now = item["steps"], time.time_ns()
+    begun = parse_rfc3339(steps.get("begun", item["window"]["start"]))
+    ended = item.get("rolled_back") or steps.get("complete")
+    return begun, parse_rfc3339(ended) if ended else max(begun, now)
 
 
 def _commands(item: Item) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from anchorwatch.pictures.page import hex_lines
 from anchorwatch.pictures.scale import clock, length
 from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of
 from anchorwatch.web.api.past import PastTime, cursor, moment_of
+from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html, pictures
 from collector.event import Event, rfc3339
@@ -48,11 +49,12 @@ STATIC = {
 class Pages:
     """The handlers; `store` is how a command line names the store."""
 
-    def __init__(self, live: Live, past: Past, html: Html, store: str) -> None:
+    def __init__(self, live: Live, past: Past, html: Html, store: str, grafana: Grafana) -> None:
         self._live = live
         self._past = past
         self._time = PastTime(live, past)
         self._html = html
+        self._grafana = grafana
         self._store = store
         self._at = f"--store {shlex.quote(store)}"
 
@@ -168,6 +170,7 @@ class Pages:
             here="",
             started=self._live.started,
             number=number,
+            grafana=self._grafana.incident(story.evidence),
             **_incident(story, self._store),
         )
 
@@ -191,6 +194,7 @@ class Pages:
             incidents=[incident_item(i) for i in open_ if i.details.get("prefix") == prefix],
             pictures=pictures([timeline]) if timeline.lanes else [],
             span=_span(timeline, routes.get("ns")),
+            grafana=self._grafana.prefix(prefix, timeline.since, timeline.until),
             commands=[
                 (f"history {prefix} {self._at}", "every change of it"),
                 (_rib(prefix, at, self._at), "the routes at that moment"),

@@ -12,6 +12,7 @@ from anchorwatch.board.past import Past
 from anchorwatch.web.api.endpoint import Endpoint
 from anchorwatch.web.api.routes import api_routes
 from anchorwatch.web.pages.cutovers import CutoverPages
+from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.pages import Pages
 from anchorwatch.web.pages.render import Html
 
@@ -24,14 +25,16 @@ def board_routes(  # noqa: PLR0913 - each is a part of the watch that is asked
     more: Iterable[Endpoint] = (),
     *,
     secured: bool = False,
+    grafana: str | None = None,
 ) -> list[BaseRoute]:
     """All of them; `store` is how a command line names the store, `more` is of the API.
 
-    `secured` says whether the server asks for a token.
+    `secured` says whether the server asks for a token, `grafana` where the dashboards are.
     """
     html = Html()
-    pages = Pages(live, past, html, store)
-    of_cutovers = CutoverPages(live, past, cutovers, html)
+    there = Grafana(grafana)
+    pages = Pages(live, past, html, store, there)
+    of_cutovers = CutoverPages(live, past, cutovers, html, there)
     of_pages = {
         "/": pages.board,
         "/incidents": pages.incidents,
