@@ -45,15 +45,15 @@ def sentences(evidence: Evidence, *, live: bool = False) -> Iterator[str]:
     for table in evidence.incomplete:
         yield (
             f"Table {table} has more messages of that time than are told here: "
-            f"those that are nearest to its opening and to its last change."
+            "those that are nearest to its opening and to its last change."
         )
     for what, names in (("prefixes", evidence.prefixes), ("rules", evidence.rules)):
         if len(names) > MOST_PICTURES:
             yield f"Of its {len(names)} {what} {MOST_PICTURES} have a picture."
     if evidence.cut:
         yield (
-            "It lasted longer than a day: its messages and pictures end then. `history` and "
-            "`flowspec --life` tell what came later."
+            "It lasted longer than is told here: messages and pictures end at "
+            f"{clock(evidence.until)} UTC. `history` and `flowspec --life` tell what came later."
         )
 
 
