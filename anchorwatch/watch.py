@@ -255,6 +255,7 @@ class Watch:
             more,
             config=str(self._config),
             secured=secured,
+            grafana=self._settings.web.grafana,
         )
         app = create_app(self._metrics, self._health, token, more=board)
         return WebServer(app, host, port, has_token=secured)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -50,6 +51,16 @@ def split_listen(text: str) -> tuple[str, int]:
 Listen = Annotated[str, AfterValidator(_address_and_port)]
 
 
+def _address_of_web(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is no address such as https://grafana.example.net")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address_of_web)]
+
+
 class Served(BaseModel):
     """Something that is served over HTTP."""
 
@@ -75,6 +86,8 @@ class WebSettings(Served):
 
     listen: Listen = "127.0.0.1:8480"
     """Anything but loopback needs `token_file`."""
+    grafana: Address | None = None
+    """Where browsers find the Grafana that has the dashboards: pages lead there."""
 
 
 class _WebAlone(BaseModel):

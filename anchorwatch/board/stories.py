@@ -13,7 +13,7 @@ from anchorwatch.board.past import Past
 from anchorwatch.pictures.lanes import site_of, timelines_of
 from collector.event import Event, parse_rfc3339, rfc3339
 from collector.store.backend import Reader, StoreError
-from collector.store.evidence import WINDOW, Evidence, Place, evidence_of
+from collector.store.evidence import WINDOW, Evidence, Place, evidence_of, time_of
 from collector.store.incidents import incidents_before
 from collector.store.timeline import Timeline
 from detectors.incidents import Incident
@@ -30,6 +30,8 @@ class Story:
     timelines: tuple[Timeline, ...] = ()
     fault: str = ""
     """Why the store could not be asked, in a sentence."""
+    live: bool = False
+    """Whether the watch itself has it open now."""
 
 
 async def story_of(live: Live, past: Past, identity: str) -> Story | None:
@@ -37,15 +39,15 @@ async def story_of(live: Live, past: Past, identity: str) -> Story | None:
 
     What has just happened is known before the store tells it, and while it does not answer.
     """
-    news = _news(live, identity)
+    news, now = _news(live, identity), time.time_ns()
     intent = live.now.engine.intent
 
     def ask(store: Reader) -> Story | None:
         try:
-            evidence = evidence_of(store, identity)
+            evidence = evidence_of(store, identity, now)
         except ValueError:
             return None
-        drawn = timelines_of(store, evidence, lambda row: site_of(intent, row), time.time_ns())
+        drawn = timelines_of(store, evidence, lambda row: site_of(intent, row), now)
         return Story(evidence, tuple(drawn))
 
     fault = ""
@@ -55,9 +57,11 @@ async def story_of(live: Live, past: Past, identity: str) -> Story | None:
         if not news:
             raise
         story, fault = None, str(error)
-    if story is None:
-        return Story(_of_news(news), fault=fault) if news else None
-    return replace(story, evidence=_with_news(story.evidence, news))
+    if story is None and not news:
+        return None
+    evidence = _with_news(story.evidence, news) if story else _of_news(news, now)
+    of_now = any(incident.id == identity for incident in live.now.open())
+    return Story(evidence, story.timelines if story else (), fault, live=of_now)
 
 
 async def incidents(
@@ -110,17 +114,20 @@ def _news(live: Live, identity: str) -> list[Incident]:
     return [*opened, *(incident for incident in live.recent if incident.id == identity)]
 
 
-def _of_news(news: list[Incident]) -> Evidence:
+def _of_news(news: list[Incident], now: int) -> Evidence:
     first = news[0]
+    transitions = _transitions([], news)
+    until, cut = time_of(transitions, now)
     proof = _in_order(event for incident in news for event in incident.evidence)
     return Evidence(
         id=first.id,
-        transitions=_transitions([], news),
+        transitions=transitions,
         opened=first.opened,
         since=min([first.opened, *(event.received for event in proof)]) - WINDOW,
-        until=first.opened + WINDOW,
+        until=until,
         proof=proof,
         around=proof,
+        cut=cut,
     )
 
 

@@ -16,7 +16,7 @@ from anchorwatch.cli.reporting import write_report
 from anchorwatch.cli.timelines import draw, places
 from anchorwatch.errors import UserError
 from anchorwatch.pictures import story
-from anchorwatch.pictures.lanes import timelines_of
+from anchorwatch.pictures.lanes import marks_of, timelines_of
 from anchorwatch.pictures.page import hex_lines, page
 from collector.store.evidence import Evidence, evidence_of
 from collector.store.moments import parse_length
@@ -46,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
         window = parse_length(args.window)
     except ValueError as error:
         raise UserError(str(error)) from error
+    now = time.time_ns()
     with answers.opened(args.store) as store:
         try:
-            evidence = evidence_of(store, args.id, window)
+            evidence = evidence_of(store, args.id, now, window)
         except ValueError as error:
             raise UserError(str(error)) from error
         if args.format != "table":
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 for event in evidence.around:
                     write(event)
             return 0
-        timelines = timelines_of(store, evidence, places(args.intent), time.time_ns())
+        timelines = timelines_of(store, evidence, places(args.intent), now)
     blindness = list(story.blindness(evidence.blind))
     commands = story.commands(evidence, str(args.store))
     if args.report is not None:
@@ -83,15 +84,14 @@ def _print(
         console.print(Text(each))
     for timeline in timelines:
         console.print()
-        draw(timeline)
+        draw(timeline, marks_of(evidence))
     console.print(Text("\nevidence", style="bold"))
     for event in evidence.proof:
         console.print(Text(row(event)))
         if event.raw:
             console.print(Text(hex_lines(event.raw), style="dim"))
     others = [event for event in evidence.around if not evidence.proves(event)]
-    others.sort(key=lambda event: abs(event.received - evidence.opened))
-    shown = sorted(others[:MOST_LINES], key=lambda event: (event.received, event.sequence))
+    shown = evidence.nearest(others, MOST_LINES)
     console.print(Text(f"\n{len(shown)} of {len(others)} messages around it", style="bold"))
     for event in shown:
         console.print(Text(row(event)))

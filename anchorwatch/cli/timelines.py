@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from anchorwatch.cli.tables import plain
 from anchorwatch.pictures import terminal
 from anchorwatch.pictures.lanes import site_of
 from anchorwatch.pictures.svg import picture
+from anchorwatch.pictures.swimlane import Mark
 from collector.store.backend import Reader
 from collector.store.timeline import PlaceOf, Timeline, seen_as
 
@@ -27,10 +29,11 @@ def places(intent: Path | None) -> PlaceOf:
     return lambda row: site_of(loaded, row)
 
 
-def draw(timeline: Timeline) -> None:
+def draw(timeline: Timeline, marks: Sequence[Mark] = ()) -> None:
     """Print a timeline as wide as the terminal is, in ASCII where that takes no more."""
     console = plain(piped=100)
-    for line in terminal.lines(timeline, console.width, plain=console.options.ascii_only):
+    ascii_only = console.options.ascii_only
+    for line in terminal.lines(timeline, console.width, plain=ascii_only, marks=marks):
         console.print(line, soft_wrap=True)
     console.print()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from collector.event import Event
+from anchorwatch.pictures.swimlane import Mark
+from collector.event import Event, parse_rfc3339
 from collector.store.backend import Reader
 from collector.store.evidence import Evidence
 from collector.store.history import timeline_of
@@ -15,7 +17,9 @@ from detectors.intent import Intent
 from detectors.sites import site_name
 
 MOST_PICTURES = 4
-"""Prefixes and rules of an incident that get a timeline."""
+"""Of the prefixes of an incident so many get a timeline, and so many of its rules."""
+_MARKS = {"open": "opened", "unknown": "not seen"}
+"""What a mark says where that is not the state itself."""
 
 
 def site_of(intent: Intent, row: Mapping[str, Any]) -> str:
@@ -28,13 +32,22 @@ def site_of(intent: Intent, row: Mapping[str, Any]) -> str:
 def timelines_of(store: Reader, evidence: Evidence, place_of: PlaceOf, now: int) -> list[Timeline]:
     """Who held what the evidence speaks of, in its time, which ends `now` (ns) at the latest."""
     since, until = evidence.since, min(evidence.until, now)
-    prefixes = evidence.prefixes[:MOST_PICTURES]
     drawn = [
         timeline_of(store, prefix, since=since, until=until, now=now, place_of=place_of)
-        for prefix in prefixes
+        for prefix in evidence.prefixes[:MOST_PICTURES]
     ]
-    drawn += [
-        life_timeline(store, rule, since=since, until=until, now=now)
-        for rule in evidence.rules[: MOST_PICTURES - len(prefixes)]
-    ]
+    for rule in evidence.rules[:MOST_PICTURES]:
+        life = life_timeline(store, rule, since=since, until=until, now=now)
+        # Other rules may have this one's text in theirs.
+        lanes = tuple(lane for lane in life.lanes if lane.subject == rule)
+        drawn.append(replace(life, lanes=lanes))
     return drawn
+
+
+def marks_of(evidence: Evidence) -> tuple[Mark, ...]:
+    """The moments of an incident that its timelines share."""
+    return tuple(
+        Mark(parse_rfc3339(each["time"]), _MARKS.get(state, state), fault=state == "open")
+        for each in evidence.transitions
+        for state in [each["state"]]
+    )

@@ -9,6 +9,7 @@ import msgspec
 
 from anchorwatch.pictures import story
 from anchorwatch.pictures.document import STYLE
+from anchorwatch.pictures.lanes import marks_of
 from anchorwatch.pictures.scale import clock, exact, length
 from anchorwatch.pictures.svg import picture
 from collector.event import Event, parse_rfc3339
@@ -39,7 +40,7 @@ def page(
     ]
     parts += _transitions(evidence)
     if timelines:
-        parts += ["<h2>Who advertised when</h2>", *_pictures(timelines)]
+        parts += ["<h2>Who advertised when</h2>", *_pictures(timelines, evidence)]
     parts += ["<h2>The evidence</h2>", *map(_proof, evidence.proof)]
     parts += _around(evidence)
     parts += ["<h2>To go on</h2>", *_commands(commands), "</body></html>"]
@@ -63,9 +64,10 @@ def _scrolled(name: str) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
 
 
-def _pictures(timelines: Sequence[Timeline]) -> Iterator[str]:
+def _pictures(timelines: Sequence[Timeline], evidence: Evidence) -> Iterator[str]:
     for number, timeline in enumerate(timelines, 1):
-        yield f"{_scrolled('Who advertised when')}{picture(timeline, f'timeline-{number}')}</div>"
+        drawn = picture(timeline, f"timeline-{number}", marks_of(evidence))
+        yield f"{_scrolled('Who advertised when')}{drawn}</div>"
 
 
 def _proof(event: Event) -> str:
@@ -73,7 +75,7 @@ def _proof(event: Event) -> str:
     terms = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(_value(value))}</dd>" for name, value in fields.items()
     )
-    raw = f"<pre>{hex_lines(event.raw)}</pre>" if event.raw else ""
+    raw = f'<pre tabindex="0">{hex_lines(event.raw)}</pre>' if event.raw else ""
     name = f"{event.kind} {event.rule or event.prefix or event.router}"
     return f"<details open><summary>{escape(name)}</summary><dl>{terms}</dl>{raw}</details>"
 
@@ -111,4 +113,4 @@ def _around(evidence: Evidence) -> Iterator[str]:
 
 def _commands(commands: Sequence[tuple[str, str]]) -> Iterator[str]:
     lines = "\n".join(f"# {answer}\nanchorwatch {words}" for words, answer in commands)
-    yield f"<pre>{escape(lines)}</pre>"
+    yield f'<pre tabindex="0">{escape(lines)}</pre>'

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from anchorwatch import advice
+from anchorwatch.pictures.lanes import MOST_PICTURES
 from anchorwatch.pictures.scale import clock, length
 from collector.event import Event, parse_rfc3339, rfc3339
 from collector.store.evidence import Evidence
@@ -21,8 +22,8 @@ _VERBS = {
 }
 
 
-def sentences(evidence: Evidence) -> Iterator[str]:
-    """What happened, in order."""
+def sentences(evidence: Evidence, *, live: bool = False) -> Iterator[str]:
+    """What happened, in order; `live` says that the watch itself has the incident open now."""
     first = evidence.transitions[0]
     yield (
         f"{clock(evidence.opened)} UTC: {first['severity']} incident {evidence.id} "
@@ -33,8 +34,8 @@ def sentences(evidence: Evidence) -> Iterator[str]:
         later = length(at - evidence.opened)
         said = each["summary"]
         yield f"{clock(at)} UTC, {later} later: it {_VERBS[each['state']]}: {said}"
-    if evidence.transitions[-1]["state"] != "resolved":
-        yield "The store knows of no end to it."
+    if evidence.open:
+        yield f"It is still open{'' if live else ', as far as the store knows'}."
     proof = len(evidence.proof)
     yield (
         f"The evidence is {proof} message{'s' if proof != 1 else ''}"
@@ -43,7 +44,18 @@ def sentences(evidence: Evidence) -> Iterator[str]:
         f"{clock(evidence.until)} UTC around it."
     )
     for table in evidence.incomplete:
-        yield f"Table {table} has more messages of that time than are told here."
+        yield (
+            f"Table {table} has more messages of that time than are told here: "
+            "those that are nearest to its opening and to its last change."
+        )
+    for what, names in (("prefixes", evidence.prefixes), ("rules", evidence.rules)):
+        if len(names) > MOST_PICTURES:
+            yield f"Of its {len(names)} {what} {MOST_PICTURES} have a picture."
+    if evidence.cut:
+        yield (
+            "It lasted longer than is told here: messages and pictures end at "
+            f"{clock(evidence.until)} UTC. `history` and `flowspec --life` tell what came later."
+        )
 
 
 def blindness(intervals: Iterable[Mapping[str, Any]]) -> Iterator[str]:

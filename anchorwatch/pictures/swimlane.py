@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
 
+from anchorwatch.pictures.marks import LEVEL, heights
 from anchorwatch.pictures.scale import SECOND, clock, length, ticks
 
 WIDTH = 960
 LEFT, RIGHT = 16, 16
-ROW, LEVEL = 38, 16
+ROW = 38
 CHARACTER = 7.5
 """Width of a letter, about."""
 NARROWEST = 2.0
@@ -323,27 +324,18 @@ class _Picture:
     # Marks
 
     def _placed(self) -> list[tuple[Mark, float, int, bool]]:
-        """Each mark with its place, the height of its words, and whether they stand left of it.
-
-        Of words that would lie on each other, or on the line of a later mark, those of the earlier
-        one stand higher.
-        """
-        taken: list[list[tuple[float, float]]] = []
-        placed: list[tuple[Mark, float, int, bool]] = []
+        """Each mark with its place, the height of its words, and whether they stand left of it."""
         drawn = self._drawn
         deadline = [Mark(drawn.deadline, _DEADLINE)] if drawn.deadline else []
         inside = [m for m in (*drawn.marks, *deadline) if drawn.since <= m.at <= drawn.until]
-        for mark in sorted(inside, key=lambda mark: mark.at)[::-1]:  # of equals the last first
-            x, size = self._x(mark.at), CHARACTER * len(_said(mark)) + 10
-            left = x + size > WIDTH
-            span = (x - size, x) if left else (x, x + size)
-            struck = max((high for _, at, high, _ in placed if span[0] < at < span[1]), default=-1)
-            free = (i for i, used in enumerate(taken) if i > struck and _free(span, used))
-            level = next(free, len(taken))
-            taken += [[]] * (level == len(taken))
-            taken[level] = [*taken[level], span]
-            placed.append((mark, x, level, left))
-        return placed
+        inside = sorted(inside, key=lambda mark: mark.at)[::-1]  # of equals the last first
+        words = [(self._x(mark.at), CHARACTER * len(said(mark)) + 10) for mark in inside]
+        return [
+            (mark, x, level, left)
+            for mark, (x, _), (level, left) in zip(
+                inside, words, heights(words, WIDTH), strict=True
+            )
+        ]
 
     def _lines(self) -> Iterator[str]:
         for mark, x, level, _ in self._labels:
@@ -356,7 +348,7 @@ class _Picture:
             anchor, shift = ("end", -4) if left else ("start", 4)
             kind = " deadline-word" if mark.name == _DEADLINE else " fault" * mark.fault
             at = f'x="{x + shift:.1f}" y="{self._height(level)}" text-anchor="{anchor}"'
-            yield f'<text class="marked{kind}" {at}>{escape(_said(mark))}</text>'
+            yield f'<text class="marked{kind}" {at}>{escape(said(mark))}</text>'
 
     def _height(self, level: int) -> int:
         return self._axis - 22 - LEVEL * level
@@ -376,9 +368,6 @@ def _limit(drawn: Swimlane) -> str:
     return f"{length(drawn.deadline - drawn.begun)} at most"
 
 
-def _said(mark: Mark) -> str:
+def said(mark: Mark) -> str:
+    """What stands at a mark: its name and the time of day."""
     return f"{mark.name} {clock(mark.at)[11:]}"
-
-
-def _free(span: tuple[float, float], used: Sequence[tuple[float, float]]) -> bool:
-    return all(span[1] <= begin or span[0] >= end for begin, end in used)

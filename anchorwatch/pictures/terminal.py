@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 
+from anchorwatch.pictures.marks import worded
 from anchorwatch.pictures.scale import clock, length, ticks
+from anchorwatch.pictures.swimlane import Mark
 from collector.store.timeline import Lane, Span, State, Timeline
 
 Glyphs = Mapping[State | None, str]
@@ -34,7 +36,9 @@ NARROWEST = 20
 """Cells of a bar; a terminal too narrow for that wraps."""
 
 
-def lines(timeline: Timeline, width: int, *, plain: bool = False) -> Iterator[Text]:
+def lines(
+    timeline: Timeline, width: int, *, plain: bool = False, marks: Sequence[Mark] = ()
+) -> Iterator[Text]:
     """The picture, line by line; `plain` uses ASCII alone."""
     glyphs = ASCII if plain else GLYPHS
     labels = [label(lane, timeline) for lane in timeline.lanes]
@@ -44,7 +48,9 @@ def lines(timeline: Timeline, width: int, *, plain: bool = False) -> Iterator[Te
     yield Text(
         f"{timeline.title}, {begin} to {end} UTC ({length(timeline.until - timeline.since)})"
     )
-    yield _axis(timeline, margin, cells, "|" if plain else "╷")
+    tick = "|" if plain else "╷"
+    yield _axis(timeline, margin, cells, tick)
+    yield from _marks(timeline, margin, cells, tick, marks)
     for name, lane in zip(labels, timeline.lanes, strict=True):
         long = len(name) >= margin
         if long:  # it cannot stand beside its bar
@@ -112,6 +118,25 @@ def _axis(timeline: Timeline, margin: int, cells: int, tick: str) -> Text:
             free = cell + len(name) + 2
             line[cell : cell + len(name) + 1] = f"{tick}{name}"
     return Text(" " * margin + "".join(line).rstrip(), style="dim")
+
+
+def _marks(
+    timeline: Timeline, margin: int, cells: int, tick: str, marks: Sequence[Mark]
+) -> Iterator[Text]:
+    """Lines of words at their moments, as many as are needed for none to lie on another."""
+    size = max(timeline.until - timeline.since, 1)
+    rows: list[str] = []
+    for mark in worded([m for m in marks if timeline.since <= m.at <= timeline.until]):
+        cell = min((mark.at - timeline.since) * cells // size, cells - 1)
+        left = cell + len(mark.name) >= cells
+        words = f"{mark.name}{tick}" if left else f"{tick}{mark.name}"
+        begin = max(cell - len(mark.name) * left, 0)
+        free = (row for row, text in enumerate(rows) if len(text) < begin)
+        row = next(free, len(rows))
+        rows += [""] * (row == len(rows))
+        rows[row] = f"{rows[row].ljust(begin)}{words}"
+    for text in rows:
+        yield Text(" " * margin + text, style="dim")
 
 
 def _legend(glyphs: Glyphs) -> Text:

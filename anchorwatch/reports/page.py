@@ -64,7 +64,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clock": _clock, "length": _length, "time": _time}
+    environment.filters |= {"clock": _clock, "length": _length, "time": _time, "beside": _beside}
     return environment.get_template("cutover.html")
 
 
@@ -75,6 +75,11 @@ def _clock(text: str | None) -> str:
 def _time(text: str | None) -> str:
     """The time of day alone."""
     return _clock(text)[11:]
+
+
+def _beside(text: str, received: str) -> str:
+    """The time of day by another clock than `received`, with the date where that differs."""
+    return _time(text) if text[:10] == received[:10] else _clock(text)
 
 
 def _length(seconds: float | None) -> str:

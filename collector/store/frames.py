@@ -151,11 +151,13 @@ class Incident(NamedTuple):
 
 
 def incident(store: Reader, begin: str, window: int = WINDOW) -> Incident:
-    """An incident by its id, or how that begins, with the messages `window` ns around it.
+    """An incident by its id, or how that begins, with the messages of its time.
 
-    Raises ValueError where no incident, or more than one, has an id that begins so.
+    They begin `window` ns before its opening, and end as long after its last transition or after
+    now while it is open; a day after its opening at the latest. Raises ValueError where no
+    incident, or more than one, has an id that begins so.
     """
-    found = evidence_of(store, begin, window)
+    found = evidence_of(store, begin, time.time_ns(), window)
     transitions = pd.DataFrame(found.transitions).drop(columns="evidence")
     for name in ("time", "opened"):
         transitions[name] = pd.to_datetime(transitions[name])

@@ -13,6 +13,7 @@ from tests.browser.conftest import PATIENCE, Window
 from tests.browser.contrast import hard_to_read, words_in_pictures
 from tests.integration.test_api import Busy, busy
 from tests.integration.test_board import Asker
+from tests.integration.test_dashboard_links import there_is_grafana
 from tests.waiting import until
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
@@ -22,7 +23,9 @@ WITH_PICTURES = {"board", "incident", "cutover", "prefix"}
 
 @pytest.fixture(scope="module")
 def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    yield from busy(Busy(tmp_path_factory.mktemp("access")))
+    here = Busy(tmp_path_factory.mktemp("access"))
+    there_is_grafana(here)
+    yield from busy(here)
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,10 @@ def test_the_slider_goes_back_in_time_by_keyboard(demo: Demo, window: Window) ->
     for _ in range(2_000_000_000_000 // (until_ - since) + 1):  # two seconds, of a thousand steps
         page.keyboard.press("ArrowRight")
     expect(page.locator("#routes td:first-child").first).to_have_text("legacy-pe")
-    assert page.input_value("#at").endswith("Z")
+    at = page.input_value("#at")
+    assert at.endswith("Z")
+    rib = f"anchorwatch rib 192.0.2.50/32 --at {at} --store "  # to be asked in the terminal, too
+    expect(page.locator("main pre")).to_contain_text(rib)
     page.get_by_role("button", name="Show").click()  # the same without a slider
     expect(page.locator("#routes td:first-child").first).to_have_text("legacy-pe")
     assert window.complaints == []

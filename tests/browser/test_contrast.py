@@ -49,7 +49,8 @@ def every_state() -> str:
         Span(state, at * 10 * SECOND, (at + 1) * 10 * SECOND, "") for at, state in enumerate(State)
     )
     lane = Lane("192.0.2.50/32", "", "new-pe1", ("r1",), spans, (SECOND,))
-    return picture(Timeline("192.0.2.50/32", 0, 40 * SECOND, (lane,)))
+    marks = (Mark(10 * SECOND, "opened", fault=True), Mark(30 * SECOND, "resolved"))
+    return picture(Timeline("192.0.2.50/32", 0, 40 * SECOND, (lane,)), marks=marks)
 
 
 def page(*pictures: str) -> str:
@@ -67,6 +68,7 @@ def test_every_look_of_a_bar_can_be_read(window: Window, scheme: Literal["light"
     words: Sequence[str] = [each["words"] for each in words_in_pictures(window.page)]
     assert words.count(LABEL) == 2 * len(Look)
     assert {*Look, *State} <= {*words}
+    assert {"opened 00:00:10.000", "resolved 00:00:30.000"} <= {*words}
     assert hard_to_read(window.page) == []
 
 

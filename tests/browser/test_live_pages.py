@@ -42,7 +42,7 @@ def test_an_incident_tells_what_is_new_and_the_reader_keeps_the_place(
         page.locator("[data-section=incidents] a").first.click()
         expect(page.locator("#connection")).to_contain_text("live")
         page.evaluate("window.opened = 'once'")
-        expect(page.locator(".story")).to_contain_text("The store knows of no end to it.")
+        expect(page.locator(".story")).to_contain_text("It is still open.")
         keep(page, "incident")
         page.locator("details summary").first.click()
         page.evaluate("scrollTo(0, 400)")

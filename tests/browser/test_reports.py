@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 from pypdf import PdfReader
 
 from tests.browser.conftest import Window
 from tests.browser.contrast import hard_to_read, words_in_pictures
+from tests.browser.test_access import RULES, violations
 from tests.integration.stored_story import incident, said, story
 
 __all__ = ["story"]  # a fixture
@@ -85,6 +87,9 @@ def test_on_a_screen_nothing_is_fetched_and_all_is_readable(
     assert window.page.evaluate(CONTRAST) >= 4.5
     assert len(words_in_pictures(window.page)) > 5
     assert hard_to_read(window.page) == []
+    found = Axe().run(window.page, options=RULES).response
+    assert len(found["passes"]) > 8
+    assert violations(found) == []
     over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert window.page.evaluate(over) <= 0, "the page itself does not scroll sideways"
     assert window.complaints == []

@@ -23,6 +23,7 @@ from tests.waiting import until
 
 RULE = bytes.fromhex("01 20 c0 00 02 32  03 81 06  05 91 20 fb")
 """To 192.0.2.50/32, TCP, destination port 8443."""
+GONE = monitoring(update(attributes=attribute(15, b"\0\x01\x85" + bytes((len(RULE),)) + RULE)))
 HELD = monitoring(
     update(
         attributes=attribute(1, b"\0")
@@ -124,15 +125,23 @@ def test_every_question_is_answered_as_the_document_says(asker: Asker) -> None:
         for begin, name in names.items():
             if path.startswith(f"/api/v1{begin}"):
                 place = path.replace("{id}", name).replace("{name}", name)
-        needed = [each["name"] for each in methods["get"]["parameters"] if each["required"]]
-        wanted = {"prefix": "192.0.2.50/32"} if "prefix" in needed else {}
-        answer = asker.client.get(place, params=wanted or None)
-        assert answer.status_code == 200, (place, answer.text)
-        assert faults(document, methods["get"], answer) == [], path
+        # Every question as short as it can be, and with all that it may say beside state.
+        for all_of_it in (False, True):
+            wanted = {
+                each["name"]: each["example"]
+                for each in methods["get"]["parameters"]
+                if (each["required"] or all_of_it) and "example" in each
+            }
+            answer = asker.client.get(place, params=wanted or None)
+            if path.endswith("/diff") and not all_of_it:
+                assert answer.status_code == 400  # it needs a prefix or flowspec
+                continue
+            assert answer.status_code == 200, (place, wanted, answer.text)
+            assert faults(document, methods["get"], answer) == [], path
         asked.add(path.removeprefix("/api/v1"))
     lists = {f"/{name}" for name in ("incidents", "services", "anycast", "flowspec", "cutovers")}
     single = {"/incidents/{id}", "/services/{name}", "/anycast/{name}", "/flowspec/{id}"}
-    others = {"/board", "/feeds", "/rib", "/history", "/status", "/openapi.json"}
+    others = {"/board", "/feeds", "/rib", "/history", "/diff", "/status", "/openapi.json"}
     assert asked == lists | single | others | {"/cutovers/{name}"}
 
 
@@ -182,6 +191,55 @@ def test_the_document_has_every_address(tmp_path: Path) -> None:
     assert ("/api/v1/cutovers/{name}/rollback", "post") in served
 
 
+def test_rules_of_the_past_are_told_as_on_the_command_line(tmp_path: Path) -> None:
+    here = Busy(tmp_path)
+    with here.running(), here.connect() as router, asking(here) as asker:
+        document = asker.get("/openapi.json")["paths"]
+
+        def checked(path: str, **parameters: Any) -> Any:
+            answer = asker.client.get(f"/api/v1{path}", params=parameters)
+            assert answer.status_code == 200, answer.text
+            operation = document[f"/api/v1{path}".replace(held["id"], "{id}")]["get"]
+            assert faults(asker.get("/openapi.json"), operation, answer) == []
+            return answer.json()
+
+        router.sendall(initiation(name="r1") + peer_up() + ROUTE + HELD)
+        (held,) = until(lambda: asker.get("/flowspec")["items"], "a rule", 60)
+        (then,) = until(lambda: checked("/flowspec", at="now")["items"], "the store has it", 60)
+        assert (then["id"], then["rule"], then["actions"]) == (
+            *(held["id"], held["rule"], held["actions"]),
+        )
+        before = checked("/flowspec", at="now")["at"]
+        router.sendall(GONE + says("10.0.0.1", advertise=False))
+        until(lambda: not asker.get("/flowspec")["items"], "it is gone", 60)
+        until(lambda: not checked("/flowspec", at="now")["items"], "the store knows it", 60)
+        told = here.command("flowspec", "--at", before, "--format", "jsonl")
+        (row,) = (json.loads(line) for line in told.stdout.splitlines())
+        (there,) = checked("/flowspec", at=before)["items"]
+        names = ("router", "view", "peer", "rule", "first_seen", "changed", "provenance")
+        assert [there[name] for name in names] == [row[name] for name in names]
+        assert there.get("blind_since") == row.get("blind_since")
+
+        gone = checked(f"/flowspec/{held['id']}")
+        assert (gone["id"], gone["rule"], gone["since"]) == (
+            *(held["id"], held["rule"], there["changed"]),
+        )
+        assert (gone["state"], gone["seen_at"], gone["incidents"]) == ("gone", [], [])
+        assert gone["policies"]
+        assert asker.get(f"/flowspec/{held['id'][:8]}", 404)["error"].endswith("was ever seen")
+
+        (lost,) = checked("/diff", **{"from": before}, flowspec="true")["differences"]
+        assert (lost["change"], lost["rule"]) == ("lost", held["rule"])
+        question = {"from": before, "prefix": "192.0.2.50/32"}
+        assert checked("/diff", **question, router="r9")["differences"] == []
+        (lost,) = checked("/diff", **question, router="r1", to="now")["differences"]
+        assert (lost["change"], lost["next_hop_before"]) == ("lost", "10.0.0.1")
+        told = here.command("diff", "192.0.2.50/32", "--from", before, "--format", "jsonl")
+        (row,) = (json.loads(line) for line in told.stdout.splitlines())
+        names = ("change", "router", "view", "peer", "prefix", "what", "changed")
+        assert [lost[name] for name in names] == [row[name] for name in names]
+
+
 def test_lists_of_the_past_come_in_pages(asker: Asker) -> None:
     moment = asker.get("/rib", prefix="192.0.2.50/32")["at"]
     question = {"prefix": "192.0.2.50/32", "at": moment}
@@ -191,7 +249,7 @@ def test_lists_of_the_past_come_in_pages(asker: Asker) -> None:
     assert first["routes"] + second["routes"] == whole
     assert "next" not in second
     assert asker.get("/history", prefix="192.0.2.50/32", after=1000)["spans"] == []
-    for path in ("/rib", "/history", "/cutovers"):
+    for path in ("/rib?", "/history?", "/cutovers?", "/flowspec?at=now", "/diff?from=-1h"):
         for wrong in ("limit=0", "limit=1001", "after=x", "after=-1"):
-            told = asker.get(f"{path}?prefix=192.0.2.50/32&{wrong}", 400)
+            told = asker.get(f"{path}&prefix=192.0.2.50/32&{wrong}", 400)
             assert told["error"].startswith(wrong.partition("=")[0])

@@ -42,5 +42,5 @@ def test_every_answer_is_one_of_the_document(tmp_path: Path, token: str, phases:
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "17 selected / 18 total" in done.stdout
+    assert "18 selected / 19 total" in done.stdout
     assert "Traceback" not in here.log()

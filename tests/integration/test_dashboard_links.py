@@ -1,21 +1,25 @@
-"""From a dashboard to the board: the link of each incident, as Grafana fills it in, is followed."""
+"""From a dashboard to the board, and back: each link as Grafana, or the board, fills it in."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
 from anchorwatch.web_settings import WebSettings
+from collector.event import parse_rfc3339
 from dashboards.build import DASHBOARDS, content, demo_intent, main
 from dashboards.grafana import Values, expand, variables
 from tests.integration.installation import ROUTE, Installation
 from tests.integration.test_api import RULE
 from tests.integration.test_board import ADVERTISED, STRANGER, Asker, asking
+from tests.integration.test_cutover import with_a_cutover
 from tests.unit.rules.test_contract import INTENT
 from tests.unit.wire.build import (
     BASIC,
@@ -47,6 +51,7 @@ PANELS = {
     "forensics.json": ("Incidents that name it", {"dual_advertisement", "flowspec_policy"}),
 }
 """Every panel with incidents, and what it has to show here at least."""
+GRAFANA = "https://grafana.example.net/noc"
 LINK = "${board:raw}/incidents/${__data.fields.id}"
 
 
@@ -54,12 +59,19 @@ LINK = "${board:raw}/incidents/${__data.fields.id}"
 def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Asker]]:
     here = Installation(tmp_path_factory.mktemp("links"))
     (here.folder / "intent.yaml").write_text(INTENT.replace("minimum: 1\n", "minimum: 2\n"))
+    there_is_grafana(here)
     with here.running(), here.connect() as router, asking(here) as asker:
         router.sendall(initiation(name="r1") + peer_up() + ROUTE + OUT_OF_POLICY)
         router.sendall(peer_up(STRANGER) + ADVERTISED + LONELY + END_OF_RIB)
         wanted = set.union(*(detectors for _, detectors in PANELS.values()))
         until(lambda: {i["detector"] for i in asker.open()} >= wanted, "incidents", 60)
         yield here, asker
+
+
+def there_is_grafana(here: Installation) -> None:
+    file = here.folder / "anchorwatch.yaml"
+    listen = f"listen: 127.0.0.1:{here.web}"
+    file.write_text(file.read_text().replace(listen, f"{listen}, grafana: {GRAFANA}/"))
 
 
 def panel_of(there: dict[str, Any], title: str) -> dict[str, Any]:
@@ -153,3 +165,41 @@ def test_the_address_is_where_the_board_is_unless_another_is_given(
     main()
     for name in PANELS:
         assert '"query": "https://noc.example.net"' in (tmp_path / name).read_text()
+
+
+def to_dashboards(page: str) -> dict[str, dict[str, str]]:
+    """The links of a page to Grafana: what each says of a dashboard that there is."""
+    found = {}
+    for href in map(unescape, re.findall(rf'href="({GRAFANA}[^"]+)"', page)):
+        place, _, query = href.partition("?")
+        told = dict(parse_qsl(query))
+        (name,) = (n for n in DASHBOARDS if f"{GRAFANA}/d/anchorwatch-{n[:-5]}" == place)
+        there = {each["name"] for each in content(name, demo_intent())["templating"]["list"]}
+        assert {key.removeprefix("var-") for key in told} - {"from", "to"} <= there
+        assert int(told["from"]) < int(told["to"])
+        found[name] = told
+    return found
+
+
+def test_a_page_leads_to_the_dashboards_in_its_time(asker: tuple[Installation, Asker]) -> None:
+    _, board = asker
+    by_detector = {each["detector"]: each for each in board.open()}
+    incident = by_detector["dual_advertisement"]
+    opened = parse_rfc3339(incident["opened"]) // 1_000_000
+    (name, told), *others = to_dashboards(board.page(f"/incidents/{incident['id']}")).items()
+    assert (name, told["var-prefix"], others) == ("forensics.json", "192.0.2.50/32", [])
+    assert int(told["from"]) < opened < int(told["to"])
+    of_rule = to_dashboards(board.page(f"/incidents/{by_detector['flowspec_policy']['id']}"))
+    assert "flowspec.json" in of_rule
+    (told,) = to_dashboards(board.page("/prefix/192.0.2.50/32")).values()
+    assert told["var-prefix"] == "192.0.2.50/32"
+
+
+def test_a_cutover_leads_to_its_room(tmp_path: Path) -> None:
+    here = with_a_cutover(tmp_path)
+    with here.running(), asking(here) as board:
+        assert to_dashboards(board.page("/cutovers/move%2F1")) == {}  # nobody said where
+    there_is_grafana(here)
+    with here.running(), asking(here) as board:
+        (name, told), *_ = to_dashboards(board.page("/cutovers/move%2F1")).items()
+    assert (name, told["var-cutover"]) == ("cutover.json", "move/1")

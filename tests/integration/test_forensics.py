@@ -176,8 +176,11 @@ def test_an_incident_in_the_terminal(story: Path) -> None:
     assert f"loc-rib  live  announce  ipv4-flowspec  {KILL_SWITCH}" in people.out
     assert "0060  00 04 81 b3" in people.out
     assert f"anchorwatch flowspec --life '{KILL_SWITCH}'" in people.out
-    (row,) = events.lines()
-    assert (row["received"], row["rule"]) == (OPENED, KILL_SWITCH)
+    # From a second before its opening to a second after its end; of the rest what is near either.
+    first, last, *others = events.lines()
+    assert (first["received"], first["rule"]) == (OPENED, KILL_SWITCH)
+    assert (last["kind"], last["rule"]) == ("withdraw", KILL_SWITCH)
+    assert {(row["kind"], row["received"][17:19]) for row in others} == {("stats", "25")}
 
 
 def test_an_incident_as_a_folder(story: Path, tmp_path: Path) -> None:

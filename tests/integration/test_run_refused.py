@@ -45,12 +45,15 @@ def test_a_web_address_that_is_not_loopback_needs_a_token(here: Installation) ->
 def test_settings_with_mistakes_name_each_with_its_line(here: Installation) -> None:
     (here.folder / "anchorwatch.yaml").write_text(
         "intent: intent.yaml\nbmp:\n  listen: nowhere\n  routers: []\npager: []\n"
+        "web: {grafana: 'javascript:alert(1)'}\n"
     )
     error = here.refused()
     assert "anchorwatch.yaml:3: bmp.listen: 'nowhere' is not ADDRESS:PORT" in error
     assert "anchorwatch.yaml:4: bmp.routers" in error
     assert "anchorwatch.yaml:5: pager" in error
     assert "pagers" in error  # did you mean
+    words = "'javascript:alert(1)' is no address such as https://grafana.example.net"
+    assert f"anchorwatch.yaml:6: web.grafana: {words}" in error
 
 
 def test_an_intent_with_ten_mistakes_names_all_ten(here: Installation) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from anchorwatch.pictures.scale import clock
 from anchorwatch.pictures.swimlane import Look
 from anchorwatch.reports.cutover import cutover_facts, headline, sentences
 from anchorwatch.reports.page import page
-from collector.event import Kind, rfc3339
+from collector.event import Kind, parse_rfc3339, rfc3339
 from tests.unit.recorded_cutovers import (
     CONTROLLERS,
     ENDS,
@@ -181,3 +182,15 @@ def test_hostile_names_stay_names_on_the_page() -> None:
     )
     assert "<img" not in shown
     assert shown.count("&lt;img src=x onerror=alert(1)&gt;") > 5
+
+
+def test_a_routers_clock_that_is_days_off_shows_its_date() -> None:
+    record = recorded(clean())
+    facts = told(record)
+    (first, second, *_) = (each for each in facts["happened"] if each["at"])
+    first["router_time"] = rfc3339(parse_rfc3339(first["time"]) - 86_400 * SECOND)
+    second["router_time"] = second["time"]
+    text = page(facts, drawn(record), [], [])
+    was, same = clock(parse_rfc3339(first["router_time"])), clock(parse_rfc3339(second["time"]))
+    assert f'<td class="when">{was}</td>' in text
+    assert f'<td class="when">{same}</td><td class="when">{same[11:]}</td>' in text

@@ -90,7 +90,7 @@ SCHEMAS: dict[str, Schema] = {
             "rule": TEXT,
             "actions": TEXT,
             "since": TIME,
-            "state": STATE,
+            "state": {"type": "string", "enum": [*STATE["enum"], "gone"]},
             "why": TEXT,
             "seen_at": list_of(named("VantagePoint")),
             "incidents": TEXTS,
@@ -138,7 +138,15 @@ SCHEMAS: dict[str, Schema] = {
     "Incidents": page_of("Incident"),
     "Addresses": page_of("Address"),
     "Rules": page_of("Rule"),
+    "HeldRules": object_of({"at": TIME, "items": list_of(named("HeldRule"))}, next=NEXT),
+    "RulesNowOrThen": {
+        "anyOf": [named("Rules"), named("HeldRules")],
+        "description": "`HeldRules` where `at` names a moment",
+    },
     "Feeds": page_of("Feed"),
+    "Differences": object_of(
+        {"from": TIME, "to": TIME, "differences": list_of(named("Difference"))}, next=NEXT
+    ),
     "Rib": object_of(
         {"prefix": TEXT, "at": TIME, "routes": list_of(named("HeldRoute"))}, next=NEXT
     ),

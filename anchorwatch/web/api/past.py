@@ -1,4 +1,4 @@
-"""`/api/v1/incidents`, `/rib` and `/history`: what the store tells, and what is too new for it."""
+"""`/api/v1/incidents`, `/rib`, `/history`, `/diff`: what the store tells, and what is too new."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from anchorwatch.pictures.lanes import site_of
 from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of, page_by_place
 from collector.event import rfc3339
 from collector.store.backend import Reader
+from collector.store.differences import diff_rows, flowspec_diff_rows
 from collector.store.history import timeline_of
 from collector.store.moments import (
     FOREVER,
@@ -32,7 +33,7 @@ from collector.store.timeline import Timeline
 CURSOR = "^([0-9]{1,19})-([0-9a-f]{1,16})$"
 """Where a page of incidents begins: when the last one of the page before opened, and its id."""
 MOST_ROUTES = 10_000
-"""Routes of a prefix that are looked at."""
+"""Routes or differences that are looked at."""
 
 
 class PastTime:
@@ -70,7 +71,9 @@ class PastTime:
         """The routes of a prefix at a moment."""
         prefix = _needed(request, "prefix")
         at = request.query_params.get("at", "now")
-        told = await self._asked(lambda store: self.rib_of(store, prefix, moment_of(store, at)))
+        told = await asked(
+            self._past, lambda store: self.rib_of(store, prefix, moment_of(store, at))
+        )
         told["routes"], more = page_by_place(told["routes"], request, MOST)
         return {**told, **more}
 
@@ -86,17 +89,45 @@ class PastTime:
                 "prefix": prefix,
                 "since": rfc3339(drawn.since),
                 "until": rfc3339(drawn.until),
-                "spans": _rows(drawn.table()),
+                "spans": rows_of(drawn.table()),
             }
 
-        told = await self._asked(ask)
+        told = await asked(self._past, ask)
         told["spans"], more = page_by_place(told["spans"], request, MOST)
+        return {**told, **more}
+
+    async def diff(self, request: Request) -> Any:
+        """What was gained, lost and changed between two moments."""
+        begin, end = _needed(request, "from"), request.query_params.get("to", "now")
+        prefix, router = (request.query_params.get(name) for name in ("prefix", "router"))
+        of_rules = one_of(request, "flowspec", ("false", "true")) == "true"
+        if of_rules and prefix:
+            raise RefusedError(400, "flowspec=true takes no prefix: it compares all rules")
+        if not (of_rules or prefix):  # whole tables would be too much for the watch
+            raise RefusedError(400, "say which prefix, or flowspec=true")
+
+        def ask(store: Reader) -> Item:
+            before, after = moment_of(store, begin), moment_of(store, end)
+            if before > after:
+                raise ValueError("from is later than to: turn them round")
+            if of_rules:
+                rows = flowspec_diff_rows(store, before, after, router=router)
+            else:
+                rows = diff_rows(store, before, after, [prefix or ""], router=router)
+            return {
+                "from": rfc3339(before),
+                "to": rfc3339(after),
+                "differences": rows_of(rows.slice(0, MOST_ROUTES)),
+            }
+
+        told = await asked(self._past, ask)
+        told["differences"], more = page_by_place(told["differences"], request, MOST)
         return {**told, **more}
 
     def rib_of(self, store: Reader, prefix: str, at: int) -> Item:
         """The routes of a prefix at a moment (ns), with their sites. Raises ValueError."""
         intent = self._live.now.engine.intent
-        rows = _rows(rib_rows(store, at, prefix=prefix).slice(0, MOST_ROUTES))
+        rows = rows_of(rib_rows(store, at, prefix=prefix).slice(0, MOST_ROUTES))
         return {
             "prefix": prefix,
             "at": rfc3339(at),
@@ -117,11 +148,13 @@ class PastTime:
             place_of=lambda row: site_of(intent, row),
         )
 
-    async def _asked(self, ask: Callable[[Reader], Item]) -> Item:
-        try:
-            return await self._past.ask(ask)
-        except ValueError as error:
-            raise RefusedError(400, str(error)) from error
+
+async def asked(past: Past, ask: Callable[[Reader], Item]) -> Item:
+    """What a function answers of the store; a question that is not right is refused."""
+    try:
+        return await past.ask(ask)
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
 
 
 def _since_or_until(request: Request, store: Reader, name: str) -> int | None:
@@ -154,7 +187,7 @@ def cursor(request: Request) -> tuple[int, str]:
     return min(int(found[1]), FOREVER), found[2]
 
 
-def _rows(table: pa.Table) -> list[Item]:
+def rows_of(table: pa.Table) -> list[Item]:
     """Rows as JSON values, without what is empty."""
     return [
         {name: _value(value) for name, value in row.items() if value not in (None, "", [])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -13,10 +14,11 @@ from anchorwatch.board.live import Live
 from anchorwatch.board.past import Past
 from anchorwatch.web.api.answers import MOST, answering
 from anchorwatch.web.api.endpoint import BY_PLACE, PATH, Endpoint, Parameter, paged
+from anchorwatch.web.api.flowspec import Flowspec
 from anchorwatch.web.api.openapi import document
 from anchorwatch.web.api.past import CURSOR, PastTime
 from anchorwatch.web.api.present import STATES, Present
-from anchorwatch.web.api.schemas import TEXT
+from anchorwatch.web.api.schemas import TEXT, YES
 from anchorwatch.web.api.stream import Shown, stream_endpoint
 
 _MOMENT = "RFC 3339, `-10m`, `now`, or an incident's id (also `ID+30s`)"
@@ -37,7 +39,7 @@ def _moment(name: str) -> Parameter:
 
 def endpoints(live: Live, past: Past) -> tuple[Endpoint, ...]:
     """All that is answered in JSON."""
-    now, then = Present(live), PastTime(live, past)
+    now, then, of_rules = Present(live), PastTime(live, past), Flowspec(live, past)
     which = Parameter("state", "only these", {"type": "string", "enum": ["all", "open"]})
     return (
         Endpoint("/board", now.board, "all that the board shows", "Board"),
@@ -60,18 +62,18 @@ def endpoints(live: Live, past: Past) -> tuple[Endpoint, ...]:
         *_addresses("anycast", now.anycast, now.one_anycast),
         Endpoint(
             "/flowspec",
-            now.flowspec,
-            "the Flowspec rules that routers hold now",
-            "Rules",
-            (_STATE, *paged()),
-            (400,),
+            of_rules.rules,
+            "the Flowspec rules that routers hold now, or held at a moment",
+            "RulesNowOrThen",
+            (_STATE, _moment("at"), *paged()),
+            (400, 503),
         ),
         Endpoint(
             "/flowspec/{id}",
-            now.rule,
-            "one rule that is held now, and what each policy says of it",
+            of_rules.rule,
+            "one rule, also one that is gone, and what each policy says of it",
             "Rule",
-            may_fail=(404,),
+            may_fail=(404, 503),
         ),
         Endpoint("/feeds", now.feeds, "the feeds", "Feeds", paged(), (400,)),
         Endpoint(
@@ -91,6 +93,21 @@ def endpoints(live: Live, past: Past) -> tuple[Endpoint, ...]:
                 _PREFIX,
                 _moment("since"),
                 _moment("until"),
+                *paged(BY_PLACE, MOST),
+            ),
+            (400, 503),
+        ),
+        Endpoint(
+            "/diff",
+            then.diff,
+            "what was gained, lost and changed between two moments",
+            "Differences",
+            (
+                replace(_moment("from"), required=True),
+                _moment("to"),
+                replace(_PREFIX, required=False),
+                Parameter("router", "the name of one router", TEXT),
+                Parameter("flowspec", "Flowspec rules, not routes of a prefix", YES),
                 *paged(BY_PLACE, MOST),
             ),
             (400, 503),

@@ -176,6 +176,11 @@ _SHOWN_CUTOVER = object_of(
     incident=object_of({"id": TEXT, "opened": TIME}),
 )
 
+_PLACE: dict[str, Schema] = {
+    **all_of(TEXT, "peer", "peer_rd", "view", "table_name", "rd"),
+    "path_id": NUMBER,
+}
+
 MORE_SCHEMAS: dict[str, Schema] = {
     "Event": _EVENT,
     "Transition": object_of(
@@ -192,6 +197,27 @@ MORE_SCHEMAS: dict[str, Schema] = {
         **all_of(TIME, "time", "epoch"),
         table_name=TEXT,
         blind_since={**TIME, "description": "since when nobody sees whether it is still there"},
+    ),
+    "HeldRule": object_of(
+        {"id": TEXT, "router": TEXT, "feed": TEXT, "family": TEXT, "rule": TEXT, "actions": TEXT}
+        | all_of(TIME, "first_seen", "changed"),
+        **_PLACE,
+        next_hop=TEXT,
+        provenance=TEXT,
+        precedence={**TEXT, "description": "rules are applied in the order of this"},
+        warnings=TEXTS,
+        blind_since={**TIME, "description": "since when nobody sees whether it is still there"},
+    ),
+    "Difference": object_of(
+        {
+            "change": {**TEXT, "enum": ["gained", "lost", "changed"]},
+            **all_of(TEXT, "router", "feed", "family"),
+            "changed": {**TIME, "description": "when what holds then, or was lost, was announced"},
+        },
+        **_PLACE,
+        **all_of(TEXT, "prefix", "nlri", "rule", "next_hop_before", "next_hop", "provenance"),
+        what={**TEXTS, "description": "each attribute with what it was and became"},
+        **all_of(TIME, "blind_since_before", "blind_since"),
     ),
     "Span": object_of(
         {"subject": TEXT, "place": TEXT, "state": TEXT, "since": TIME, "until": TIME},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from anchorwatch.board.now import Item
 from anchorwatch.board.past import Past
 from anchorwatch.board.stories import incidents
 from anchorwatch.web.api.answers import RefusedError
+from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html
 from collector.event import parse_rfc3339
@@ -32,7 +34,14 @@ class CutoverPages:
     """The handlers; `store` and `config` are how commands name the store and the settings."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a part of the watch that is asked
-        self, live: Live, past: Past, cutovers: Cutovers, html: Html, store: str, config: str
+        self,
+        live: Live,
+        past: Past,
+        cutovers: Cutovers,
+        html: Html,
+        store: str,
+        config: str,
+        grafana: Grafana,
     ) -> None:
         self._live = live
         self._past = past
@@ -40,6 +49,7 @@ class CutoverPages:
         self._html = html
         self._store = store
         self._config = config
+        self._grafana = grafana
 
     async def all(self, _: Request) -> Response:
         """Every cutover of the intent, the latest window first."""
@@ -87,6 +97,7 @@ class CutoverPages:
             fault=fault,
             proofs=[proof(event, f"{site} at {vantage}") for vantage, site, event in proofs],
             commands=self._commands(item),
+            grafana=self._grafana.cutover(item["name"], *_between(item)),
         )
 
     async def swimlane(self, request: Request) -> Response:
@@ -111,3 +122,11 @@ class CutoverPages:
 
 def _is_about(incident: Item, item: Item) -> bool:
     return (incident["detector"], incident["key"]) == ("cutover", item["name"])
+
+
+def _between(item: Item) -> tuple[int, int]:
+    """From the first step, or else the beginning of its window, to its end (ns), or now."""
+    steps, now = item["steps"], time.time_ns()
+    begun = parse_rfc3339(steps.get("begun", item["window"]["start"]))
+    ended = item.get("rolled_back") or steps.get("complete")
+    return begun, parse_rfc3339(ended) if ended else max(begun, now)

@@ -10,6 +10,7 @@ from importlib import resources
 from ipaddress import ip_network
 from urllib.parse import quote, urlencode
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,10 +19,12 @@ from anchorwatch.board.now import UNKNOWN, VIOLATED, Item, incident_item, rule_i
 from anchorwatch.board.past import Past
 from anchorwatch.board.stories import Story, cursor_of, incidents, story_of
 from anchorwatch.pictures import story as told
+from anchorwatch.pictures.lanes import marks_of
 from anchorwatch.pictures.page import hex_lines
 from anchorwatch.pictures.scale import clock, length
 from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of
 from anchorwatch.web.api.past import PastTime, cursor, moment_of
+from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html, pictures
 from collector.event import Event
@@ -46,11 +49,14 @@ STATIC = {
 class Pages:
     """The handlers; `store` and `config` are how commands name the store and the settings."""
 
-    def __init__(self, live: Live, past: Past, html: Html, store: str, config: str) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a part of the watch that is asked
+        self, live: Live, past: Past, html: Html, store: str, config: str, grafana: Grafana
+    ) -> None:
         self._live = live
         self._past = past
         self._time = PastTime(live, past)
         self._html = html
+        self._grafana = grafana
         self._store = store
         self._config = config
         self._at = f"--store {shlex.quote(store)}"
@@ -165,6 +171,7 @@ class Pages:
             here="",
             started=self._live.started,
             number=number,
+            grafana=self._grafana.incident(story.evidence),
             **_incident(story, self._about(story)),
             commands=told.commands(story.evidence, self._store, self._config),
         )
@@ -197,9 +204,10 @@ class Pages:
             incidents=[incident_item(i) for i in open_ if i.details.get("prefix") == prefix],
             pictures=pictures([timeline]) if timeline.lanes else [],
             span=_span(timeline, routes.get("ns")),
+            grafana=self._grafana.prefix(prefix, timeline.since, timeline.until),
             commands=[
                 (f"history {prefix} {self._at}", "every change of it"),
-                (f"rib {prefix} --at {shlex.quote(at)} {self._at}", "the routes at that moment"),
+                (_rib(prefix, at, self._at), "the routes at that moment"),
             ],
             **routes,
         )
@@ -307,18 +315,17 @@ def _past_of(store: Reader, identity: str) -> tuple[Event | None, Timeline | Non
 
 def _incident(story: Story, about: list[tuple[str, str]]) -> Item:
     evidence = story.evidence
-    near = sorted(evidence.around, key=lambda event: abs(event.received - evidence.opened))[:AROUND]
-    near.sort(key=lambda event: (event.received, event.sequence))
     links = [(f"/prefix/{prefix}", prefix) for prefix in evidence.prefixes]
-    rules = {(e.family or "", e.rd, e.rule) for e in evidence.proof if e.rule}
+    named = {*evidence.rules}
+    rules = {(e.family or "", e.rd, e.rule) for e in evidence.around if e.rule in named}
     links += [(f"/flowspec/{rule_id(*rule)}", rule[2]) for rule in sorted(rules, key=str)]
     return {
         "identity": evidence.id,
         "last": evidence.transitions[-1],
         "fault": story.fault,
-        "sentences": list(told.sentences(evidence)),
+        "sentences": list(told.sentences(evidence, live=story.live)),
         "blindness": list(told.blindness(evidence.blind)),
-        "pictures": pictures([each for each in story.timelines if each.lanes]),
+        "pictures": pictures([each for each in story.timelines if each.lanes], marks_of(evidence)),
         "proofs": [proof(event) for event in evidence.proof],
         "links": list(dict.fromkeys([*about, *links])),
         "around": len(evidence.around),
@@ -326,7 +333,7 @@ def _incident(story: Story, about: list[tuple[str, str]]) -> Item:
         "until": clock(evidence.until),
         "rows": [
             {"cells": _cells(event, evidence.opened), "proof": evidence.proves(event)}
-            for event in near
+            for event in evidence.nearest(evidence.around, AROUND)
         ],
     }
 
@@ -346,6 +353,12 @@ def _prefix(request: Request) -> str:
         return str(ip_network(text, strict=False))
     except ValueError as error:
         raise RefusedError(404, f"{text!r} is no prefix: {error}") from error
+
+
+def _rib(prefix: str, at: str, store: str) -> Markup:
+    """A command whose moment follows the slider."""
+    command = Markup("rib {} --at <span data-moment>{}</span> {}")
+    return command.format(prefix, shlex.quote(at), store)
 
 
 def _span(timeline: Timeline, at: int | None) -> Item | None:

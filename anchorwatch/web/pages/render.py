@@ -18,7 +18,7 @@ from anchorwatch.board.now import Item
 from anchorwatch.board.swimlanes import swimlane_of
 from anchorwatch.pictures.scale import clock, length
 from anchorwatch.pictures.svg import picture
-from anchorwatch.pictures.swimlane import STYLE, swimlane
+from anchorwatch.pictures.swimlane import STYLE, Mark, swimlane
 from collector.event import parse_rfc3339, rfc3339
 from collector.store.timeline import Timeline
 
@@ -105,10 +105,10 @@ class Html:
         return Response(html, status, headers, media_type="text/html")
 
 
-def pictures(timelines: Sequence[Timeline]) -> list[Markup]:
+def pictures(timelines: Sequence[Timeline], marks: Sequence[Mark] = ()) -> list[Markup]:
     """Timelines as SVG to stand in a page; the pictures escape what they show."""
     return [
-        Markup(picture(timeline, f"timeline-{number}"))  # noqa: S704 - `picture` escapes
+        Markup(picture(timeline, f"timeline-{number}", marks))  # noqa: S704 - `picture` escapes
         for number, timeline in enumerate(timelines, 1)
     ]
 

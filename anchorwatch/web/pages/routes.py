@@ -12,6 +12,7 @@ from anchorwatch.board.past import Past
 from anchorwatch.web.api.endpoint import Endpoint
 from anchorwatch.web.api.routes import api_routes
 from anchorwatch.web.pages.cutovers import CutoverPages
+from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.pages import Pages
 from anchorwatch.web.pages.render import Html
 
@@ -25,14 +26,17 @@ def board_routes(  # noqa: PLR0913 - each is a part of the watch that is asked
     *,
     config: str = "anchorwatch.yaml",
     secured: bool = False,
+    grafana: str | None = None,
 ) -> list[BaseRoute]:
     """All of them; `store` and `config` are how a command line names the store and the settings.
 
-    `more` is of the API, `secured` says whether the server asks for a token.
+    `more` is of the API, `secured` says whether the server asks for a token, `grafana` where the
+    dashboards are.
     """
     html = Html()
-    pages = Pages(live, past, html, store, config)
-    of_cutovers = CutoverPages(live, past, cutovers, html, store, config)
+    there = Grafana(grafana)
+    pages = Pages(live, past, html, store, config, there)
+    of_cutovers = CutoverPages(live, past, cutovers, html, store, config, there)
     of_pages = {
         "/": pages.board,
         "/incidents": pages.incidents,

@@ -24,6 +24,7 @@
     const at = moment();
     document.getElementById("moment").textContent = `${at.slice(0, 10)} ${at.slice(11, 23)} UTC`;
     document.getElementById("at").value = at;
+    for (const each of document.querySelectorAll("[data-moment]")) each.textContent = at;
     clearTimeout(waiting);
     waiting = setTimeout(() => ask(at), 120);
   });
