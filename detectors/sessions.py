@@ -134,7 +134,7 @@ class Sessions:
 
     def _complete(self, feed: FeedState, event: Event) -> None:
         """A feed shows its tables completely: compare them with what was there before a gap."""
-        feed.complete = feed.ever_complete = True
+        feed.is_shown()
         key = FeedKey.of(event)
         dark = self._dark.pop(key, None)
         if dark is not None:

@@ -313,7 +313,7 @@ class FeedBlind(Rule):
 
 
 _ABOUT = {
-    **dict.fromkeys(("absent", "down", "dumping", "silent"), "sight"),
+    **dict.fromkeys(("absent", "down", "dumping", "bouncing", "silent"), "sight"),
     "disagree": "feeds",
 }
 _JUDGES = {
