@@ -96,6 +96,8 @@ class Cause(StrEnum):
     PEER_DOWN = "peer-down"
     STALE = "stale"
     SWEEP = "sweep"
+    VIEW = "view"
+    """The route is as it was, and is believed from now on: no better view of its peer is sent."""
     SESSION = "session"
     """No route changed; a session did."""
     FEED = "feed"
