@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from collector.event import Event, Kind, Provenance, View
 from collector.quirks import Profile, warning
+from collector.quirks.devices import SHARED_NAME
 from detectors.gaps import Gap
 
 MINUTE = 60_000_000_000
@@ -83,6 +84,10 @@ class FeedState:
     newest: Event | None = None
     """The last event that came."""
     address: str = ""
+    sharing: set[str] = field(default_factory=set)
+    """The addresses of sessions that have the same name at once, and may be of two routers."""
+    shared: Event | None = None
+    """The event by which they began to be two."""
     sender: str = ""
     """What the router says of its software (sysDescr)."""
     profile: str | None = None
@@ -130,6 +135,15 @@ class FeedState:
         self.lost = event
         self.up = self.complete = False
         self.peers.clear()
+
+    def share(self, event: Event) -> None:
+        """Know whether the session that comes up now has the name of one from another address."""
+        if warning(SHARED_NAME) not in event.warnings or self.last is None:
+            self.sharing.clear()
+            return
+        if len(self.sharing) <= 1:
+            self.sharing, self.shared = {self.last.router_address}, event
+        self.sharing.add(event.router_address)
 
     def is_shown(self) -> None:
         """All its tables have been shown."""

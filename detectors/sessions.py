@@ -48,6 +48,12 @@ class Sessions:
         """
         if event.kind == Kind.FEED_UP:
             return [*self._feed_up(event), Change(event, Cause.SESSION)]
+        if event.kind == Kind.FEED_DOWN:
+            known = self._feeds.get(FeedKey.of(event))
+            if known is not None and event.router_address in known.sharing:
+                known.sharing.discard(event.router_address)
+                if feed is None:
+                    return [Change(event, Cause.FEED)]
         if feed is None:
             return []
         handle = _SESSION_EVENTS.get(event.kind)
@@ -85,6 +91,7 @@ class Sessions:
         if feed.up and feed.epoch == event.epoch:
             return []  # the session only says more about itself
         self._darken(key, feed, event)
+        feed.share(event)
         feed.comes_up(event)
         self._pre_policy.begin(key)
         return self._mark_stale(event)

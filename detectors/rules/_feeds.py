@@ -177,6 +177,20 @@ def fault_verdict(router: str, feed: str, state: FeedState) -> Verdict:
     )
 
 
+def name_verdict(router: str, feed: str, shared: Event, addresses: Sequence[str]) -> Verdict:
+    """Two routers that cannot be told apart."""
+    return Verdict(
+        status=Status.VIOLATED,
+        severity=Severity.WARNING,
+        summary=f"{' and '.join(addresses)} both call themselves {router} over {way(feed)} since "
+        f"{moment(shared.received)}: only the one that came last is seen, and what the other shows "
+        "is left out. Give each a name of its own in bmp.routers, and both the same if they are "
+        "one router.",
+        details={"router": router, "feed": feed, "state": "name", "addresses": list(addresses)},
+        evidence=(shared,),
+    )
+
+
 def gap_verdict(router: str, feed: str, gap: Gap) -> Verdict:
     """What changed while a feed did not see."""
     listed = [_found(each) for each in gap.found[:MOST_LISTED]]

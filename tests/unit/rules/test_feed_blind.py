@@ -273,6 +273,65 @@ def test_a_loss_that_was_told_is_told_no_more_for_the_way_back() -> None:
     assert engine.advance(up + 179 * SECOND) == []
 
 
+# Two routers of one name
+
+SHARED = ("quirk: shared-name",)
+ELSEWHERE = "127.0.0.9"
+
+
+def sharing(engine: Engine, at: int) -> list[Incident]:
+    """A second router calls itself r1, from another address."""
+    events = [replace(e, router_address=ELSEWHERE) for e in back(at)]
+    return play(engine, [replace(events[0], warnings=SHARED), *events[1:]])
+
+
+def lost_at(address: str, at: int, epoch: int) -> Event:
+    return make(Kind.FEED_DOWN, "r1", at, router_address=address, epoch=epoch)
+
+
+@pytest.mark.parametrize("ends", ["the older", "the newer"])
+def test_two_routers_of_one_name_are_told_until_one_of_them_is_gone(ends: str) -> None:
+    engine = engine_of(SITES)
+    at = START + SECOND
+    assert told(sharing(engine, at)) == []
+    assert engine.advance(at + 60 * SECOND - 1) == []
+    (opened,) = engine.advance(at + 60 * SECOND)
+    assert (opened.key, opened.details["state"]) == ("r1 bmp name", "name")
+    assert opened.details["addresses"] == ["127.0.0.1", ELSEWHERE]
+    assert "127.0.0.1 and 127.0.0.9 both call themselves r1" in opened.summary
+    assert opened.evidence[0].router_address == ELSEWHERE
+    who = ("127.0.0.1", START) if ends == "the older" else (ELSEWHERE, at)
+    transitions = play(engine, [lost_at(who[0], at + 90 * SECOND, who[1])])
+    transitions += engine.advance(at + 200 * SECOND)
+    if ends == "the newer":  # the other one has to show its tables again
+        assert told(transitions) == [(State.UNKNOWN, "r1 bmp name")]
+        transitions = play(engine, back(at + 300 * SECOND))
+    transitions += engine.advance(at + 400 * SECOND)
+    assert (State.RESOLVED, "r1 bmp name") in told(transitions)
+    assert engine.open_incidents == []
+
+
+def test_a_router_that_comes_back_from_another_address_is_one() -> None:
+    """Its old session takes a while to die."""
+    engine = engine_of(SITES)
+    at = START + SECOND
+    sharing(engine, at)
+    assert play(engine, [lost_at("127.0.0.1", at + 30 * SECOND, START)]) == []
+    assert engine.advance(at + 3600 * SECOND) == []
+
+
+def test_that_two_routers_have_one_name_is_known_over_a_restart() -> None:
+    engine = engine_of(SITES)
+    at = START + SECOND
+    sharing(engine, at)
+    (opened,) = engine.advance(at + 60 * SECOND)
+    after = Engine(parse_intent(SITES), restored=[opened])
+    at += 100 * SECOND
+    found = play(after, back(at)) + sharing(after, at + 5 * SECOND)
+    found += after.advance(at + 3600 * SECOND)
+    assert told(found) == [("unknown", "r1 bmp name"), ("updated", "r1 bmp name")]
+
+
 # Lag
 
 
