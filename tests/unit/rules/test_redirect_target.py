@@ -284,6 +284,37 @@ def test_each_site_may_have_a_route_distinguisher_of_its_own() -> None:
     assert [t.state for t in found(engine, gone)] == [State.OPEN]
 
 
+ELSEWHERE: dict[str, Any] = VPN | {"rd": "65000:51"}
+RT7, RT8 = {"ext_communities": ("rt:65000:7",)}, {"ext_communities": ("rt:65000:8",)}
+
+
+def test_a_route_that_loses_its_route_target_covers_no_more_until_it_has_it_again() -> None:
+    engine = watch(anchor=False)
+    play(engine, [announce(LATER, **(ELSEWHERE | RT7))])
+    assert found(engine, rule(LATER + 1, **(VPN_RULE | RT7))) == []
+    lost = announce(LATER + SECOND, **(ELSEWHERE | RT8))
+    (opened,) = found(engine, lost)
+    assert (opened.state, opened.evidence[0]) == (State.OPEN, lost)
+    assert found(engine, announce(LATER + 2 * SECOND, **(ELSEWHERE | RT7))) == []
+    (resolved,) = later(engine)
+    assert (resolved.state, resolved.id) == (State.RESOLVED, opened.id)
+
+
+def test_a_scrubber_that_only_a_policy_names_loses_its_route_target() -> None:
+    """It is judged from when it was seen: another VPN's route that changes says nothing of it."""
+    engine = watch(anchor=False)
+    host = {"prefix": f"{SCRUBBER}/32"}
+    other = announce(LATER, "new-pe2", **(host | VPN | {"rd": "65000:52"} | RT8))
+    play(engine, [other, replace(other, received=LATER + 1, med=9)])
+    assert found(engine, rule(LATER + 1, SCRUBBER, **(VPN_RULE | RT7))) == []
+    again = replace(other, received=LATER + 2, ext_communities=("rt:65000:9",))
+    assert found(engine, again) == []
+    play(engine, [announce(LATER + 3, **(host | ELSEWHERE | RT7))])
+    lost = announce(LATER + SECOND, **(host | ELSEWHERE | RT8))
+    (opened,) = found(engine, lost)
+    assert (opened.state, opened.evidence[0]) == (State.OPEN, lost)
+
+
 def test_the_sessions_of_a_vrf_are_a_vpn_too() -> None:
     engine = watch()
     (opened,) = found(engine, rule(LATER, peer_rd="65000:50"))
