@@ -370,6 +370,18 @@ def test_an_open_one_is_unknown_when_blind() -> None:
     assert (unknown.state, unknown.id) == (State.UNKNOWN, opened.id)
 
 
+def test_a_target_that_is_there_when_it_is_seen_again_was_not_missed_until_then() -> None:
+    engine = watch(anchor=False)
+    (opened,) = found(engine, rule(LATER))
+    (unknown,) = found(engine, make(Kind.FEED_DOWN, "r1", LATER + SECOND))
+    assert unknown.state == State.UNKNOWN
+    at = LATER + 60 * SECOND
+    back = [e for e in steady_state(at) if e.router == "r1"]
+    transitions = found(engine, *back[:2], rule(at), *back[2:]) + later(engine)
+    assert [(t.state, t.id) for t in transitions] == [(State.RESOLVED, opened.id)]
+    assert transitions[0].time == at + 5 * SECOND
+
+
 def test_after_a_restart_it_goes_on_with_its_id() -> None:
     engine = watch()
     play(engine, [rule(LATER), withdraw(LATER + 1, "new-pe1")])
