@@ -44,11 +44,15 @@ class PrePolicy:
 
     def note(self, event: Event) -> None:
         """Take note of what an event shows."""
-        if event.view != _PRE_POLICY or event.kind not in _OF_TABLES:
+        if event.view != _PRE_POLICY:
+            return
+        who = (event.peer, event.peer_rd)
+        # A plain tuple equals the key, and is made much faster.
+        shown = self._shown.get((event.router, event.feed))  # type: ignore[call-overload]
+        if (shown is not None and shown.get(who)) or event.kind not in _OF_TABLES:
             return
         if event.provenance == Provenance.SYNTHETIC and event.feed == Feed.BMP:
             return  # of a peer that showed nothing, it is said of each view that there could be
-        who = (event.peer, event.peer_rd)
         shown = self._shown.setdefault(FeedKey.of(event), {})
         if who not in shown:
             self._feeds[event.router, *who] += 1

@@ -306,10 +306,17 @@ def test_a_peer_that_is_shown_in_post_policy_once_it_comes_back_is_believed() ->
     assert seen(routes, SERVICE) == [("bmp", POST, False)]
 
 
-def test_a_router_that_shows_post_policy_first_is_not_believed_before_pre_policy_came() -> None:
+@pytest.mark.parametrize("restarts", [False, True], ids=["reconnects", "after a restart"])
+def test_a_router_that_shows_post_policy_first_is_not_believed_before_pre_policy_came(
+    restarts: bool,
+) -> None:
     """FRR does so, of each route: a policy that sets another next hop makes another site of it."""
     routes = state(frr(up("bmp", 0, shown("bmp", SERVICE, 0), views=(POST, PRE))))
     routes.apply(said("bmp", Kind.FEED_DOWN, 5))
+    if restarts:
+        held = [(route.event, route.since) for _, route in routes.all()]
+        routes = Routes([SERVICE])
+        routes.restore_feed(BMP, held, START + 6 * SECOND)
     post, pre = shown("bmp", SERVICE, 9, POST, next_hop="10.9.9.9"), shown("bmp", SERVICE, 9)
     family = {"family": Family.IPV4_UNICAST.value}
     events = frr(up("bmp", 9, post, pre, views=(POST, PRE)))
