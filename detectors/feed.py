@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from collector.event import Event, Kind, Provenance, View
 from collector.quirks import Profile, warning
+from collector.quirks.devices import SHARED_NAME
 from detectors.gaps import Gap
 
 MINUTE = 60_000_000_000
@@ -70,13 +71,23 @@ class FeedState:
     ever_complete: bool = False
     since: int = 0
     """When it came up or went down, ns; 0 where it has done neither yet."""
+    unseen_since: int = 0
+    """Since when its tables have not been complete, ns, over all sessions; 0 while they are."""
+    cut_short: int = 0
+    """How many sessions since then ended before they had shown their tables."""
     heard: int = 0
     """When anything was last received, ns."""
     last: Event | None = None
     """The event that brought it up or took it down."""
+    lost: Event | None = None
+    """The event that took it down last."""
     newest: Event | None = None
     """The last event that came."""
     address: str = ""
+    sharing: set[str] = field(default_factory=set)
+    """The addresses of sessions that have the same name at once, and may be of two routers."""
+    shared: Event | None = None
+    """The event by which they began to be two."""
     sender: str = ""
     """What the router says of its software (sysDescr)."""
     profile: str | None = None
@@ -106,6 +117,7 @@ class FeedState:
 
     def comes_up(self, event: Event) -> None:
         """A new session begins: what is known of the sender's behaviour was the old one's."""
+        self._see_no_more(event)
         self.epoch = event.epoch or event.received
         self.up, self.complete = True, False
         self.since, self.last = event.received, event
@@ -119,8 +131,29 @@ class FeedState:
         """The session is lost."""
         if self.up or not self.since:
             self.since, self.last = event.received, event
+        self._see_no_more(event)
+        self.lost = event
         self.up = self.complete = False
         self.peers.clear()
+
+    def share(self, event: Event) -> None:
+        """Know whether the session that comes up now has the name of one from another address."""
+        if warning(SHARED_NAME) not in event.warnings or self.last is None:
+            self.sharing.clear()
+            return
+        if len(self.sharing) <= 1:
+            self.sharing, self.shared = {self.last.router_address}, event
+        self.sharing.add(event.router_address)
+
+    def is_shown(self) -> None:
+        """All its tables have been shown."""
+        self.complete = self.ever_complete = True
+        self.unseen_since = self.cut_short = 0
+
+    def _see_no_more(self, event: Event) -> None:
+        """What a session showed ends with it, whether it had shown all or not."""
+        self.unseen_since = self.unseen_since or event.received
+        self.cut_short += self.up and not self.complete and self.last is not None
 
     def hear(self, event: Event) -> None:
         """Take note that something came, whatever it is."""

@@ -96,6 +96,8 @@ class Cause(StrEnum):
     PEER_DOWN = "peer-down"
     STALE = "stale"
     SWEEP = "sweep"
+    VIEW = "view"
+    """The route is as it was, and is believed from now on: no better view of its peer is sent."""
     SESSION = "session"
     """No route changed; a session did."""
     FEED = "feed"
@@ -110,7 +112,8 @@ class Concern(IntEnum):
     """What a change is about: a rule says which of these concern it."""
 
     ROUTE = 0
-    """A route came, went, became stale or live again, or comes from another place."""
+    """A route came, went, became stale or live again, comes from another place, or is in
+    other VPNs."""
     PATH = 1
     """A live route was announced again from the same place, by another path."""
     AGAIN = 2
@@ -150,6 +153,8 @@ def told_again(route: Route, event: Event) -> Change:
         concern = _ROUTE
     elif before.peer_as != event.peer_as:
         concern = _ROUTE
+    elif (event.rd or event.peer_rd) and before.ext_communities != event.ext_communities:
+        concern = _ROUTE  # its route targets say which VPNs it is in
     if type(route.subject) is FlowspecRule:
         concern = _FLOWSPEC
     return Change(event, _ANNOUNCED, route.key, before, event, route.subject, concern)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from collector.event import FLOWSPEC_FAMILIES, Event, Kind, View
 from detectors.feed import ADJ_OUT, FeedKey, FeedState
 from detectors.feeds import Feeds
+from detectors.pre_policy import PrePolicy
 from detectors.progress import Progresses
 from detectors.route import (
     Cause,
@@ -33,9 +34,7 @@ A_WHILE = 1_000_000_000
 """Of a feed that was not silent for this long (ns), another sign of life is no news."""
 __all__ = ["Cause", "Change", "FlowspecRule", "Route", "RouteKey", "Routes", "Subject"]
 
-_ANNOUNCE, _PRE_POLICY = Kind.ANNOUNCE.value, View.ADJ_IN_PRE.value
-_OF_TABLES = frozenset({Kind.ANNOUNCE, Kind.WITHDRAW, Kind.END_OF_RIB})
-"""What shows that a view is sent: one Peer Up is for the views before and after policy."""
+_ANNOUNCE = Kind.ANNOUNCE.value
 _SAME_PLACE = (Concern.PATH, Concern.AGAIN)
 NO_PEER = frozenset({"0.0.0.0", "::"})  # noqa: S104 - the address of no peer, nothing is bound
 
@@ -60,8 +59,8 @@ class Routes:
         """Which feeds there are, and which of them see."""
         self.cutovers = Progresses()
         """How far planned cutovers have come; the rule `cutover` keeps this."""
-        self._pre_policy: set[tuple[str, str | None, str | None]] = set()
-        self._sessions = Sessions(self._table, self.feeds, self._tells)
+        self._pre_policy = PrePolicy()
+        self._sessions = Sessions(self._table, self.feeds, self._pre_policy, self._tells)
 
     # Questions that rules ask
 
@@ -108,13 +107,13 @@ class Routes:
         return self._table.watched.covering(address)
 
     @property
-    def pre_policy_peers(self) -> int:
-        """How many peers have been seen before policy: their post-policy routes tell nothing."""
-        return len(self._pre_policy)
+    def pre_policy_changes(self) -> int:
+        """How often it changed whose post-policy routes tell nothing: of peers seen before it."""
+        return self._pre_policy.changes
 
     def shows_pre_policy(self, router: str) -> bool:
         """Whether a router shows what any of its peers says before policy."""
-        return any(place[0] == router for place in self._pre_policy)
+        return self._pre_policy.of_router(router)
 
     def _telling(self, subject: Subject) -> Iterator[tuple[RouteKey, Route]]:
         held = self._table.by_subject.get(subject, {})
@@ -158,8 +157,8 @@ class Routes:
                 if change.concern not in _SAME_PLACE:
                     known.site = self._table.site_of(event)
                 return [change]
-        if event.view == _PRE_POLICY and event.kind in _OF_TABLES:
-            self._pre_policy.add((event.router, event.peer, event.peer_rd))
+        if feed is None or current:
+            self._pre_policy.note(event)
         if feed is not None and current:
             feed.hear(event)
         if event.kind in (Kind.ANNOUNCE, Kind.WITHDRAW):

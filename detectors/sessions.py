@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from collector.event import Event, Kind
+from collector.event import Event, Kind, View
 from collector.quirks import Profile, warning
 from collector.quirks.bird import SILENT
-from detectors.feed import FeedKey, FeedState, Peer, peer_of
+from detectors.feed import FeedKey, FeedState, Peer, peer_of, view_class
 from detectors.feeds import Feeds
 from detectors.gaps import Gap, found_after, nobody_sent
+from detectors.pre_policy import PrePolicy
 from detectors.route import Cause, Change, RouteKey, changed
 from detectors.route_table import RouteTable
 
@@ -26,10 +27,17 @@ class _Dark:
 class Sessions:
     """Takes in what feeds say of their sessions; changes their states and their routes."""
 
-    def __init__(self, table: RouteTable, feeds: Feeds, tells: Callable[[RouteKey], bool]) -> None:
+    def __init__(
+        self,
+        table: RouteTable,
+        feeds: Feeds,
+        pre_policy: PrePolicy,
+        tells: Callable[[RouteKey], bool],
+    ) -> None:
         """Of these routes and feeds; `tells` picks the views that are compared after a gap."""
         self._table = table
         self._feeds = feeds
+        self._pre_policy = pre_policy
         self._tells = tells
         self._dark: dict[FeedKey, _Dark] = {}
 
@@ -40,6 +48,12 @@ class Sessions:
         """
         if event.kind == Kind.FEED_UP:
             return [*self._feed_up(event), Change(event, Cause.SESSION)]
+        if event.kind == Kind.FEED_DOWN:
+            known = self._feeds.get(FeedKey.of(event))
+            if known is not None and event.router_address in known.sharing:
+                known.sharing.discard(event.router_address)
+                if feed is None:
+                    return [Change(event, Cause.FEED)]
         if feed is None:
             return []
         handle = _SESSION_EVENTS.get(event.kind)
@@ -62,7 +76,9 @@ class Sessions:
                 continue  # the intent watches it no longer
             dark.before[RouteKey.of(event)] = event
             feed.hear(event)
+            self._pre_policy.note(event)
             self._table.hold(event, since, stale=True)
+        self._pre_policy.begin(key)
 
     def is_dark(self, key: FeedKey) -> bool:
         """Whether what a feed showed before it went dark is known, to compare."""
@@ -75,7 +91,9 @@ class Sessions:
         if feed.up and feed.epoch == event.epoch:
             return []  # the session only says more about itself
         self._darken(key, feed, event)
+        feed.share(event)
         feed.comes_up(event)
+        self._pre_policy.begin(key)
         return self._mark_stale(event)
 
     def _feed_down(self, feed: FeedState, event: Event) -> list[Change]:
@@ -91,6 +109,8 @@ class Sessions:
 
     def _peer_up(self, feed: FeedState, event: Event) -> list[Change]:
         feed.peers.add(peer_of(event))
+        if view_class(event.view) == "in":
+            self._pre_policy.begin(FeedKey.of(event), (event.peer, event.peer_rd))
         return self._mark_stale(event, peer_of(event))
 
     def _mark_stale(self, event: Event, peer: Peer | None = None) -> list[Change]:
@@ -111,15 +131,27 @@ class Sessions:
 
     def _end_of_rib(self, feed: FeedState, event: Event) -> list[Change]:
         """Sweep what the table that just ended did not announce again."""
+        believed = self._end_pre_policy(event)
         changes = []
         for route in self._table.of_session(FeedKey.of(event)):
             if route.stale and _ends(route.key, feed, event):
                 self._table.drop(route)
                 withdrawal = nobody_sent(route.event, event)
                 changes.append(changed(withdrawal, Cause.SWEEP, route, None))
+            elif route.key.view == View.ADJ_IN_POST and route.key.session[:2] in believed:
+                changes.append(changed(event, Cause.VIEW, route, route.event))
         if _is_of_router(event):
             self._complete(feed, event)
         return changes
+
+    def _end_pre_policy(self, event: Event) -> set[tuple[str | None, str | None]]:
+        """Whose post-policy routes are believed from the end of this table on."""
+        key = FeedKey.of(event)
+        if _is_of_router(event):
+            return self._pre_policy.end(key)
+        if event.family is None and view_class(event.view) == "in":
+            return self._pre_policy.end(key, (event.peer, event.peer_rd))
+        return set()
 
     def _silent(self, feed: FeedState, event: Event) -> list[Change]:
         """A router that tells of no peer has none, or hides what it has.
@@ -134,7 +166,7 @@ class Sessions:
 
     def _complete(self, feed: FeedState, event: Event) -> None:
         """A feed shows its tables completely: compare them with what was there before a gap."""
-        feed.complete = feed.ever_complete = True
+        feed.is_shown()
         key = FeedKey.of(event)
         dark = self._dark.pop(key, None)
         if dark is not None:
@@ -152,8 +184,10 @@ def _ends(key: RouteKey, feed: FeedState, end: Event) -> bool:
     """Whether a stale route ends with the table whose end this is."""
     if _is_of_router(end):
         return key.session not in feed.peers
+    if end.family is None:  # all that is shown of a peer, whatever views that was before
+        return key.session == peer_of(end)
     same_table = (key.peer, key.peer_rd, key.view) == (end.peer, end.peer_rd, end.view)
-    return same_table and end.family in (None, key.family)
+    return same_table and end.family == key.family
 
 
 _SESSION_EVENTS: Mapping[str, Callable[[Sessions, FeedState, Event], list[Change]]] = {

@@ -166,7 +166,7 @@ class _Made:
             (key, feed.address, feed.complete, feed.is_gobgp, frozenset(feed.views))
             for key, feed in routes.feeds.all().items()
         ]
-        return feeds, routes.pre_policy_peers
+        return feeds, routes.pre_policy_changes
 
     def _touch_hidden(self) -> None:
         """Some of the routes that another one may hide are hidden now, or no longer."""

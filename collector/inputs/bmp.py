@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from collector.event import STOPPED, Event
+import msgspec
+
+from collector.event import STOPPED, Event, Kind
 from collector.inputs.connection import Connection
 from collector.inputs.wide import WideSession
 from collector.native import Block, decoder_name
-from collector.quirks import Profile, Sender
+from collector.quirks import Profile, Sender, warning
+from collector.quirks.devices import SHARED_NAME
 
 log = logging.getLogger(__name__)
 
 READ_SIZE = {"native": 1 << 18, "python": 1 << 13}
 """Octets decoded at once: a few milliseconds, so that no router makes the others wait."""
+SUPERSEDED = "a newer session of the router has ended: it has to send its tables again"
+"""Why the older one of two sessions of a router is ended."""
 TICK = 0.1
 """Seconds between looks at what has fallen silent."""
 
@@ -67,6 +72,9 @@ class BmpServer:
         self._clock = clock
         self._server: asyncio.Server | None = None
         self._sessions: dict[asyncio.Task[None], WideSession] = {}
+        self._connections: dict[WideSession, Connection] = {}
+        self._ending: dict[WideSession, str] = {}
+        """Those that we end ourselves, and why."""
         self._blocks: dict[WideSession, list[Block]] = {}
         """What the sessions have handed out since somebody was told."""
         self._heard: dict[WideSession, int] = {}
@@ -130,14 +138,16 @@ class BmpServer:
         session = WideSession(str(address), blocks.append, name=allowed.name, watched=self._watched)
         session.sender = Sender(allowed.sender)
         self._blocks[session] = blocks
+        self._connections[session] = connection
         task = asyncio.create_task(self._serve(session, connection), name=f"bmp {address}")
         self._sessions[task] = session
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
-        del self._blocks[session]
+        del self._blocks[session], self._connections[session]
         self._heard.pop(session, None)
+        self._ending.pop(session, None)
 
     async def _serve(self, session: WideSession, connection: Connection) -> None:
         log.info("BMP session from %s opened", session.router_address)
@@ -146,11 +156,14 @@ class BmpServer:
             while session.broken is None:
                 data = await connection.read()
                 if not data:
-                    reason = "router closed the connection"
+                    reason = self._ending.get(session, "router closed the connection")
                     break
                 self.octets[session.router] += len(data)
                 now = self._heard[session] = self._clock()
+                name = session.router
                 events = session.feed(data, now)
+                if session.router != name:
+                    events = self._with_name(session, events)
                 # Nothing that was read stays here: the spool has it before more is read.
                 session.flush()
                 self._deliver(session, events)
@@ -162,9 +175,49 @@ class BmpServer:
             # Shielded by being synchronous: a cancelled session still says that it ended.
             self._deliver(session, session.close(self._clock(), reason))
             connection.close()
+            self._end_older(session)
             log.info(
                 "BMP session of %s (%s) ended: %s", session.router, session.router_address, reason
             )
+
+    def _others(self, session: WideSession) -> list[WideSession]:
+        """The other sessions of the router, or of what calls itself so."""
+        return [
+            s for s in self.sessions if s is not session and s.epoch and s.router == session.router
+        ]
+
+    def _end_older(self, ended: WideSession) -> None:
+        """Have a router whose newest session has ended send its tables again by those that it has.
+
+        What is said by an older one is left out while there is a newer one.
+        """
+        older = self._others(ended)
+        if older and ended.epoch > max(session.epoch for session in older):
+            for session in older:
+                self._ending[session] = SUPERSEDED
+                self._connections[session].close()
+
+    def _with_name(self, session: WideSession, events: list[Event]) -> list[Event]:
+        """Say where the name that a router gives itself is that of another address already.
+
+        Of one router that is right, and of two the newer one takes the place of the older.
+        """
+        others = {s.router_address for s in self._others(session)} - {session.router_address}
+        if not others:
+            return events
+        session.sender.quirks[SHARED_NAME] += 1
+        log.warning(
+            "%s calls itself %s, and so does %s: only the one that came last is seen. Give each "
+            "router a name of its own in bmp.routers; give both the same if they are one router",
+            *(session.router_address, session.router, " and ".join(sorted(others))),
+        )
+        told = (warning(SHARED_NAME),)
+        return [
+            msgspec.structs.replace(e, warnings=(*e.warnings, *told))
+            if e.kind == Kind.FEED_UP
+            else e
+            for e in events
+        ]
 
     def _deliver(self, session: WideSession, events: Sequence[Event]) -> None:
         self.routes.update(session.counted)

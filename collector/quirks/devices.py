@@ -7,6 +7,8 @@ from collector.quirks.base import ROUTES, UNKNOWN, Message, Quirk
 
 CUT = "ends-inside-message"
 """The stream ends inside a message."""
+SHARED_NAME = "shared-name"
+"""Sessions from two addresses, that the settings give no name, have one sysName at once."""
 
 
 def _unknown(message: Message) -> bool:
@@ -21,4 +23,5 @@ QUIRKS = (
     Quirk("unknown-message-type", (UNKNOWN,), _unknown),
     Quirk("no-peer-up", (ROUTES,), _no_peer_up),
     Quirk(CUT),
+    Quirk(SHARED_NAME),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from math import isfinite
 from typing import Any
 
 from collector.wire.addresses import ipv4, ipv6
@@ -99,23 +100,22 @@ def flowspec_action(data: bytes, next_hop: str | None) -> list[Action]:
     return decode(data, next_hop) if decode else []
 
 
-def _rate(data: bytes) -> float:
-    return float(struct.unpack("!f", data[4:])[0])
-
-
 def _traffic_rate_bytes(data: bytes, _: str | None) -> list[Action]:
-    rate = _rate(data)
-    # Negative rates and NaN are to be treated as 0 (RFC 8955 section 7.1).
-    if not rate > 0:
-        return [{"action": "discard"}]
-    return [{"action": "rate-limit-bytes", "rate": rate, "as": int.from_bytes(data[2:4])}]
+    return _limited("rate-limit-bytes", data)
 
 
 def _traffic_rate_packets(data: bytes, _: str | None) -> list[Action]:
-    rate = _rate(data)
+    return _limited("rate-limit-packets", data)
+
+
+def _limited(name: str, data: bytes) -> list[Action]:
+    rate = float(struct.unpack("!f", data[4:])[0])
+    # Negative rates and NaN are to be treated as 0 (RFC 8955 section 7.1).
     if not rate > 0:
         return [{"action": "discard"}]
-    return [{"action": "rate-limit-packets", "rate": rate, "as": int.from_bytes(data[2:4])}]
+    # What is infinite has no number in JSON: the action is the same from the store as from here.
+    limit = rate if isfinite(rate) else None
+    return [{"action": name, "rate": limit, "as": int.from_bytes(data[2:4])}]
 
 
 def _traffic_action(data: bytes, _: str | None) -> list[Action]:

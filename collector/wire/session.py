@@ -65,7 +65,10 @@ class BmpSession:
 
         Where that is known from elsewhere, put another there before the first octet.
         """
-        self._named = name is not None
+        self.is_named = name is not None
+        """Whether the router's own sysName does not matter."""
+        self.epoch = 0
+        """When the session came up, ns; 0 before that. It stays known when it is over."""
         self._max_message = max_message
         self._buffer = bytearray()
         self._sequence = 0
@@ -152,7 +155,7 @@ class BmpSession:
         events: list[Event] = []
         cursor = Cursor(raw, bmp.HEADER)
         if self._up_since is None:
-            self._up_since = now
+            self._up_since = self.epoch = now
             self._tables.begin(now)
             if kind != bmp.INITIATION:
                 events.append(self._event(now, Kind.FEED_UP.value, epoch=now))
@@ -193,7 +196,7 @@ class BmpSession:
     def _initiation(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         information = bmp.read_initiation(cursor)
         name = information.get("sys_name")
-        if name and not self._named and name not in GENERIC_NAMES:
+        if name and not self.is_named and name not in GENERIC_NAMES:
             self.router = name
         warnings = self.sender.look(look_of(self.sender.past, raw, information=information))
         if self.sender.profile is not None:

@@ -29,7 +29,7 @@ class Trouble(NamedTuple):
     """Why a feed does not see now."""
 
     state: str
-    """`absent`, `down`, `dumping` or `silent`."""
+    """`absent`, `down`, `dumping`, `bouncing` or `silent`."""
     since: int
     due: int
     """When it lasts too long, ns."""
@@ -50,14 +50,29 @@ def trouble_of(entry: FeedIntent, feed: str, state: FeedState, now: int) -> Trou
     """What keeps a feed that has been up from seeing now; None where it sees."""
     last = (state.last,) if state.last else ()
     if not state.up:
-        return Trouble("down", state.since, state.since + entry.lost_after, last)
+        down = Trouble("down", state.since, state.since + entry.lost_after, last)
+        return _bouncing(entry, state, down) or down
     if not state.complete:
-        return Trouble("dumping", state.since, state.since + entry.dump_within, last)
+        dumping = Trouble("dumping", state.since, state.since + entry.dump_within, last)
+        return _bouncing(entry, state, dumping) or dumping
     # The keepalive of gRPC ends a session that is dead, which is then down; BMP has none.
     if feed == Feed.BMP and now >= state.heard + entry.silent_after:
         newest = (state.newest,) if state.newest else ()
         return Trouble("silent", state.heard, state.heard + entry.silent_after, newest)
     return None
+
+
+def _bouncing(entry: FeedIntent, state: FeedState, now: Trouble) -> Trouble | None:
+    """Sessions of which none gets to show its tables, where that lasts too long before `now` does.
+
+    Each loss and each dump is short, and begins anew: together they may take no longer than one
+    loss and one dump.
+    """
+    due = state.unseen_since + entry.lost_after + entry.dump_within
+    if not state.cut_short or due > now.due:
+        return None
+    evidence = state.lost or state.last
+    return Trouble("bouncing", state.unseen_since, due, (evidence,) if evidence else ())
 
 
 def trouble_in_words(entry: FeedIntent, router: str, feed: str | None, trouble: Trouble) -> str:
@@ -74,6 +89,13 @@ def trouble_in_words(entry: FeedIntent, router: str, feed: str | None, trouble: 
         return (
             f"{router} is not seen {over} {since}: {reason or 'its session is down'}. What it "
             "alone shows is unknown until it is back. Check the router, and its way to here."
+        )
+    if trouble.state == "bouncing":
+        reason = trouble.evidence[0].reason if trouble.evidence else None
+        return (
+            f"{router} has not been seen completely {over} {since}: its session comes and goes, "
+            f"and ends before its tables are sent (the last time: {reason or 'it began anew'}). "
+            "What it alone shows is unknown. Check the router, and its way to here."
         )
     if trouble.state == "dumping":
         limit = f"{entry.dump_within / SECOND:g} s"
@@ -152,6 +174,20 @@ def fault_verdict(router: str, feed: str, state: FeedState) -> Verdict:
         details={"router": router, "feed": feed, "state": "sender"},
         measures={"unknown_withdrawals": counted.unknown, "surplus": counted.surplus},
         evidence=tuple(e for e in (counted.last_surplus, counted.last_unknown) if e is not None),
+    )
+
+
+def name_verdict(router: str, feed: str, shared: Event, addresses: Sequence[str]) -> Verdict:
+    """Two routers that cannot be told apart."""
+    return Verdict(
+        status=Status.VIOLATED,
+        severity=Severity.WARNING,
+        summary=f"{' and '.join(addresses)} both call themselves {router} over {way(feed)} since "
+        f"{moment(shared.received)}: only the one that came last is seen, and what the other shows "
+        "is left out. Give each a name of its own in bmp.routers, and both the same if they are "
+        "one router.",
+        details={"router": router, "feed": feed, "state": "name", "addresses": list(addresses)},
+        evidence=(shared,),
     )
 
 

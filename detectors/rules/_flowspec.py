@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from collector.event import Event, View
@@ -19,6 +20,7 @@ Actions = tuple[Action, ...]
 TINY_BYTES = 1_250_000.0
 """A rate limit below this (10 Mbit/s, in bytes a second) stops a network as well as a discard."""
 TINY_PACKETS = 1_000.0
+_DIVERT = ("redirect-to-vrf", "redirect-to-nexthop", "redirect-to-indirection-id")
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ def drops_or_diverts(actions: Iterable[Action]) -> str:
             return "chokes"
         if kind == "rate-limit-packets" and _rate(action) < TINY_PACKETS:
             return "chokes"
-        if kind == "redirect-to-vrf" or (kind == "redirect-to-nexthop" and not action.get("copy")):
+        if kind in _DIVERT and not action.get("copy"):
             return "diverts"
     return ""
 
@@ -160,6 +162,8 @@ _VALUE_KEYS = {
 
 def _rate(action: Action) -> float:
     rate = action.get("rate")
+    if rate is None:  # no limit at all
+        return inf
     return float(rate) if isinstance(rate, int | float) else 0.0
 
 

@@ -21,6 +21,7 @@ from detectors.rules._feeds import (
     gap_verdict,
     lag_verdict,
     moment,
+    name_verdict,
     trouble_in_words,
     trouble_of,
     way,
@@ -37,7 +38,7 @@ class Subject(NamedTuple):
     """What one key is about."""
 
     about: str
-    """`sight`, `lag`, `errors`, `sender`, `gap` or `feeds`."""
+    """`sight`, `lag`, `errors`, `sender`, `name`, `gap` or `feeds`."""
     router: str
     feed: str | None
 
@@ -45,8 +46,8 @@ class Subject(NamedTuple):
 class FeedBlind(Rule):
     """Judges the feeds themselves: by what they do, never by what they show.
 
-    `ROUTER FEED` is whether a router of the intent's `feeds` is seen; `… lag`, `… errors` and
-    `… sender` whether what it shows can be relied on; `ROUTER feeds` whether its feeds agree;
+    `ROUTER FEED` is whether a router of the intent's `feeds` is seen; `… lag`, `… errors`, `… name`
+    and `… sender` whether what it shows can be relied on; `ROUTER feeds` whether its feeds agree;
     `… gap TIME` reports, once, what changed while it was not seen. In the window of a cutover all
     but reports are critical.
     """
@@ -88,6 +89,8 @@ class FeedBlind(Rule):
         feed = FeedKey.of(event)
         entry = self._entry(feed, routes)
         keys += [self._key(about, *feed) for about in ("errors", "sender")]
+        if event.kind in _OF_SESSIONS:
+            keys.append(self._key("name", *feed))
         if entry is not None:
             keys += [self._key("sight", *feed), self._key("lag", *feed)]
             keys.append(self._key("sight", entry.router, entry.feed))
@@ -249,6 +252,21 @@ class FeedBlind(Rule):
         summary = f"{subject.router} has withdrawn nothing that it had not announced for a while."
         return Verdict(status=Status.FINE, summary=summary)
 
+    def _judge_name(self, key: str, subject: Subject, routes: Routes, now: int) -> Verdict:
+        del key
+        feed = FeedKey(subject.router, subject.feed or "")
+        state = routes.feeds.get(feed)
+        if state is None or not state.up:
+            return UNKNOWN
+        sharing = len(state.sharing) > 1 and state.shared is not None
+        # An old session takes a while to die, and after a restart one comes before the other.
+        due = (state.shared.received if sharing and state.shared else state.since) + MINUTE
+        if now < due:
+            return replace(UNKNOWN, again=due)
+        if sharing and state.shared is not None:
+            return name_verdict(*feed, state.shared, sorted(state.sharing))
+        return Verdict(status=Status.FINE, summary=f"{subject.router} is the name of one router.")
+
     def _judge_feeds(self, key: str, subject: Subject, routes: Routes, now: int) -> Verdict:
         del key
         feeds = routes.feeds.of_router(subject.router)
@@ -312,8 +330,9 @@ class FeedBlind(Rule):
         return self._entry(FeedKey(subject.router, subject.feed or ""), routes)
 
 
+_OF_SESSIONS = frozenset({Kind.FEED_UP, Kind.FEED_DOWN})
 _ABOUT = {
-    **dict.fromkeys(("absent", "down", "dumping", "silent"), "sight"),
+    **dict.fromkeys(("absent", "down", "dumping", "bouncing", "silent"), "sight"),
     "disagree": "feeds",
 }
 _JUDGES = {
@@ -321,5 +340,6 @@ _JUDGES = {
     "lag": FeedBlind._judge_lag,
     "errors": FeedBlind._judge_errors,
     "sender": FeedBlind._judge_sender,
+    "name": FeedBlind._judge_name,
     "feeds": FeedBlind._judge_feeds,
 }

@@ -117,13 +117,15 @@ class FlowspecShadowed(Rule):
         name = str(rule)
         known = self._table.get(name)
         if known is None:
-            known = _known(rule, change.event) if change.cause is Cause.ANNOUNCE else None
+            known = _known(rule, change.after) if change.after is not None else None
             if known is None:
                 return ()
             self._table.add(known)
+        # Of another intent, each rule is told on its own account.
+        beside = self._table.beside(known) if change.cause is not Cause.INTENT else ()
         later = [
             str(other.rule)
-            for other in self._table.beside(known)
+            for other in beside
             if known.precedence < other.precedence and covers(known.match, other.match)
         ]
         if not any(True for _ in routes.of_rule(rule)):

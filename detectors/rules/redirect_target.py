@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, ClassVar
 
-from collector.event import Event, rfc3339
+from collector.event import Event, Kind, rfc3339
 from detectors.base import UNKNOWN, Rule, Severity, Status, Verdict
 from detectors.intent import Anycast, Intent
 from detectors.route import Cause, Change, Concern, FlowspecRule, Route
@@ -73,8 +73,6 @@ class RedirectTarget(Rule):
             if rule not in self._of_rule and not _redirects(change.after):
                 return ()
             return filter(self._is_news, self._read(rule, routes))
-        if change.concern is Concern.PATH and change.key.rd is None:
-            return ()  # where a route leads does not change with its path
         targets = self._under.get(change.subject or "", ())
         return [name for name in targets if self._may_matter(name, change, routes)]
 
@@ -165,8 +163,8 @@ class RedirectTarget(Rule):
         event = change.before or change.after
         if event is None or not _holds(event.prefix or "", target.address):
             return False
-        if change.after is None and next(self._covering(target, routes), None) is None:
-            target.gone = target.gone or change.event
+        if target.gone is None and _ceases(target, change, routes):
+            target.gone = change.event if not any(self._covering(target, routes)) else None
         # One more route, or the same one again, makes nothing worse.
         return change.cause is not Cause.ANNOUNCE or name in self._unsettled or bool(target.vpn)
 
@@ -205,14 +203,13 @@ class RedirectTarget(Rule):
 
     def _covering(self, target: Target, routes: Routes) -> Iterator[Route]:
         """The routes that lead to the target, live or not."""
-        vpn_targets = _route_targets(target, routes) if target.vpn else frozenset()
+        vpn_targets = _route_targets(target, routes)
         for prefix in target.watched:
             for _, route in routes.of_prefix(prefix):
                 event = route.event
-                if not _holds(event.prefix or "", target.address):
-                    continue
-                vpn = event.rd or event.peer_rd
-                if vpn == target.vpn or (vpn and vpn_targets.intersection(event.ext_communities)):
+                if _holds(event.prefix or "", target.address) and _in_vpn(
+                    target, event, vpn_targets
+                ):
                     yield route
 
     def _anycast_of(self, target: Target) -> list[Anycast]:
@@ -250,6 +247,8 @@ class RedirectTarget(Rule):
         since = f"since {rfc3339(events[0].received)[:19]}Z"
         if target.gone is not None:
             seen = target.gone.reason or target.gone.kind
+            if target.gone.kind == Kind.ANNOUNCE:
+                seen = "another route target"
             since += f" ({seen} seen at {target.gone.router})"
         vpn = f" in the VPN {target.vpn}" if target.vpn else ""
         names = [f"{a.name} at {', '.join(a.sites)}" for a in self._anycast_of(target)]
@@ -284,7 +283,25 @@ def _names(route: Route, routes: Routes, rule: FlowspecRule) -> set[str]:
     return {f"{hop} rd {vpn}" if vpn else hop for hop, vpn in _of_route(route, seen)}
 
 
+def _ceases(target: Target, change: Change, routes: Routes) -> bool:
+    """Whether a route led to the target before a change, and does not now."""
+    if change.before is None:
+        return False
+    vpn_targets = _route_targets(target, routes)
+    return _in_vpn(target, change.before, vpn_targets) and (
+        change.after is None or not _in_vpn(target, change.after, vpn_targets)
+    )
+
+
+def _in_vpn(target: Target, event: Event, vpn_targets: frozenset[str]) -> bool:
+    """Whether a route is in the VPN of the target, or in the global table as that is."""
+    vpn = event.rd or event.peer_rd
+    return vpn == target.vpn or bool(vpn and vpn_targets.intersection(event.ext_communities))
+
+
 def _route_targets(target: Target, routes: Routes) -> frozenset[str]:
+    if not target.vpn:
+        return frozenset()
     return frozenset(
         community
         for rule in target.rules

@@ -11,6 +11,7 @@ from collector.event import Kind
 from collector.quirks import QUIRKS, Profile, Sender
 from collector.wire.session import BmpSession
 from tests.quirks.recordings import recorded
+from tests.unit.test_bmp_input import NAMELESS, Station
 from tests.unit.wire.build import (
     BASIC,
     NOW,
@@ -105,6 +106,17 @@ def test_the_settings_say_it_where_the_sender_does_not() -> None:
     (up,) = session.feed(initiation("r1"), NOW)
     assert up.information is not None
     assert up.information["sender"] == "gobgp"
+
+
+def test_shared_name() -> None:
+    async def story(here: Station) -> None:
+        await here.session("127.0.0.2")
+        assert here.quirks == {}
+        await here.session("127.0.0.3")
+        assert [e.warnings for e in here.of(Kind.FEED_UP)] == [(), ("quirk: shared-name",)]
+        assert here.quirks == {("r1", "shared-name"): 1}
+
+    Station(NAMELESS).run(story)
 
 
 def test_each_quirk_has_a_name_of_its_own_a_line_in_the_reference_and_a_test() -> None:

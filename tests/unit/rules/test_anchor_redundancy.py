@@ -277,6 +277,31 @@ def test_an_open_one_is_unknown_when_blind_and_goes_on_afterwards() -> None:
     assert (again.state, again.id) == (State.UPDATED, opened.id)
 
 
+def test_what_is_well_when_it_is_seen_again_was_not_bad_until_then() -> None:
+    engine = watch(intent())
+    (opened,) = found(engine, *gone(LATER, "new-pe1"))
+    lost = [make(Kind.FEED_DOWN, router, LATER + SECOND) for router in ("r1", "r2")]
+    assert [t.state for t in found(engine, *lost)] == [State.UNKNOWN]
+    at = LATER + 3600 * SECOND
+    transitions = found(engine, *steady_state(at)) + advanced(engine, at + 60 * SECOND)
+    assert [(t.state, t.id, t.time) for t in transitions] == [
+        (State.RESOLVED, opened.id, at + 5 * SECOND)
+    ]
+
+
+def test_what_is_seen_again_to_be_bad_within_seconds_is_told_as_it_is() -> None:
+    engine = watch(intent())
+    found(engine, *gone(LATER, "new-pe1"))
+    found(engine, *(make(Kind.FEED_DOWN, router, LATER + SECOND) for router in ("r1", "r2")))
+    at = LATER + 3600 * SECOND
+    assert found(engine, *steady_state(at)) == []
+    (worse,) = found(engine, *gone(at + SECOND, "new-pe2"))
+    assert (worse.state, worse.details["sites"]) == (State.UPDATED, ["new-pe1"])
+    back = [announce(at + 2 * SECOND, "new-pe2", router) for router in ("r1", "r2")]
+    (resolved,) = found(engine, *back) + advanced(engine, at + 60 * SECOND)
+    assert (resolved.state, resolved.time) == (State.RESOLVED, at + 7 * SECOND)
+
+
 def test_after_a_restart_it_goes_on_with_its_id() -> None:
     engine = watch(intent())
     (opened,) = found(engine, *gone(LATER, "new-pe1"))

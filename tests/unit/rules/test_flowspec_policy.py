@@ -41,6 +41,7 @@ flowspec:
 """
 PROTECT = "protect: [tcp/179, udp/3784, 10.0.0.0/24]\n"
 TO_ANCHOR: dict[str, Any] = {"action": "redirect-to-nexthop", "next_hop": "10.100.0.254"}
+TO_PATH: dict[str, Any] = {"action": "redirect-to-indirection-id", "id": 7, "type": 0}
 
 
 def engine_for(*parts: str) -> Engine:
@@ -172,6 +173,7 @@ flowspec:
         ([{"action": "rate-limit-bytes", "rate": 1000.0, "as": 1}], True),
         ([{"action": "rate-limit-bytes", "rate": 2e9, "as": 1}], True),
         ([{"action": "rate-limit-bytes", "rate": 999.0, "as": 1}], False),
+        ([{"action": "rate-limit-bytes", "rate": None, "as": 1}], True),
         ([{"action": "rate-limit-packets", "rate": 5000.0, "as": 1}], False),
         ([{"action": "redirect-to-vrf", "target": "65000:100"}], True),
         ([{"action": "redirect-to-vrf", "target": "65000:101"}], False),
@@ -221,7 +223,11 @@ def test_what_is_protected_is_so_whatever_a_policy_allows() -> None:
         ("protocol =17", {"action": "rate-limit-bytes", "rate": 1000.0}, True),
         ("protocol =17", {"action": "rate-limit-bytes", "rate": 1e9}, False),
         ("protocol =17", {"action": "rate-limit-packets", "rate": 1.0}, True),
+        ("protocol =17", {"action": "rate-limit-bytes", "rate": None}, False),  # no limit
+        ("protocol =17", {"action": "rate-limit-packets", "rate": None}, False),
         ("protocol =17", {"action": "redirect-to-vrf", "target": "1:1"}, True),
+        ("protocol =17", TO_PATH, True),
+        ("protocol =17", TO_PATH | {"copy": True}, False),
         ("protocol =17", {"action": "redirect-to-nexthop"}, True),
         ("protocol =17", TO_ANCHOR | {"copy": True}, False),
         ("protocol =17", {"action": "mark", "dscp": 0}, False),

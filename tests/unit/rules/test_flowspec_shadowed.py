@@ -184,3 +184,36 @@ def test_a_rule_with_components_left_out_covers_it(
     assert covers(outer, inner)
     if not covers(inner, outer):  # then there is a packet that only the wider one matches
         assert not outer.is_empty()
+
+
+# Another intent
+
+
+def reload(engine: Engine, at: int) -> list[Incident]:
+    intent = parse_intent("version: 1")
+    engine.prepare(intent)
+    return engine.adopt(intent, at)
+
+
+def test_a_dead_rule_stays_dead_over_another_intent(engine: Engine) -> None:
+    wide, narrow = rule(WIDE, AT), rule(NARROW, AT + SECOND, REDIRECT)
+    play(engine, [wide, narrow])
+    (opened,) = engine.advance(AT + 60 * SECOND)
+    assert reload(engine, AT + 70 * SECOND) == []
+    assert engine.advance(AT + 3600 * SECOND) == []
+    (resolved,) = engine.process(gone(wide, AT + 3601 * SECOND))
+    assert (resolved.state, resolved.id) == (State.RESOLVED, opened.id)
+
+
+def test_a_rule_that_was_there_before_another_intent_can_be_hidden_after_it(engine: Engine) -> None:
+    play(engine, [rule(NARROW, AT, REDIRECT)])
+    assert reload(engine, AT + 70 * SECOND) == []
+    play(engine, [rule(WIDE, AT + 80 * SECOND)])
+    assert told(engine.advance(AT + 100 * SECOND)) == [(State.OPEN, "warning")]
+
+
+def test_another_intent_in_the_first_seconds_of_two_rules_is_no_delay(engine: Engine) -> None:
+    play(engine, [rule(WIDE, AT), rule(NARROW, AT, REDIRECT)])
+    assert reload(engine, AT + 5 * SECOND) == []
+    (opened,) = engine.advance(AT + 60 * SECOND)
+    assert opened.time == AT + 10 * SECOND

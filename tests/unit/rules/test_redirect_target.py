@@ -284,6 +284,37 @@ def test_each_site_may_have_a_route_distinguisher_of_its_own() -> None:
     assert [t.state for t in found(engine, gone)] == [State.OPEN]
 
 
+ELSEWHERE: dict[str, Any] = VPN | {"rd": "65000:51"}
+RT7, RT8 = {"ext_communities": ("rt:65000:7",)}, {"ext_communities": ("rt:65000:8",)}
+
+
+def test_a_route_that_loses_its_route_target_covers_no_more_until_it_has_it_again() -> None:
+    engine = watch(anchor=False)
+    play(engine, [announce(LATER, **(ELSEWHERE | RT7))])
+    assert found(engine, rule(LATER + 1, **(VPN_RULE | RT7))) == []
+    lost = announce(LATER + SECOND, **(ELSEWHERE | RT8))
+    (opened,) = found(engine, lost)
+    assert (opened.state, opened.evidence[0]) == (State.OPEN, lost)
+    assert found(engine, announce(LATER + 2 * SECOND, **(ELSEWHERE | RT7))) == []
+    (resolved,) = later(engine)
+    assert (resolved.state, resolved.id) == (State.RESOLVED, opened.id)
+
+
+def test_a_scrubber_that_only_a_policy_names_loses_its_route_target() -> None:
+    """It is judged from when it was seen: another VPN's route that changes says nothing of it."""
+    engine = watch(anchor=False)
+    host = {"prefix": f"{SCRUBBER}/32"}
+    other = announce(LATER, "new-pe2", **(host | VPN | {"rd": "65000:52"} | RT8))
+    play(engine, [other, replace(other, received=LATER + 1, med=9)])
+    assert found(engine, rule(LATER + 1, SCRUBBER, **(VPN_RULE | RT7))) == []
+    again = replace(other, received=LATER + 2, ext_communities=("rt:65000:9",))
+    assert found(engine, again) == []
+    play(engine, [announce(LATER + 3, **(host | ELSEWHERE | RT7))])
+    lost = announce(LATER + SECOND, **(host | ELSEWHERE | RT8))
+    (opened,) = found(engine, lost)
+    assert (opened.state, opened.evidence[0]) == (State.OPEN, lost)
+
+
 def test_the_sessions_of_a_vrf_are_a_vpn_too() -> None:
     engine = watch()
     (opened,) = found(engine, rule(LATER, peer_rd="65000:50"))
@@ -337,6 +368,18 @@ def test_an_open_one_is_unknown_when_blind() -> None:
     (opened,) = found(engine, rule(LATER))
     (unknown,) = found(engine, make(Kind.FEED_DOWN, "r1", LATER + 1))
     assert (unknown.state, unknown.id) == (State.UNKNOWN, opened.id)
+
+
+def test_a_target_that_is_there_when_it_is_seen_again_was_not_missed_until_then() -> None:
+    engine = watch(anchor=False)
+    (opened,) = found(engine, rule(LATER))
+    (unknown,) = found(engine, make(Kind.FEED_DOWN, "r1", LATER + SECOND))
+    assert unknown.state == State.UNKNOWN
+    at = LATER + 60 * SECOND
+    back = [e for e in steady_state(at) if e.router == "r1"]
+    transitions = found(engine, *back[:2], rule(at), *back[2:]) + later(engine)
+    assert [(t.state, t.id) for t in transitions] == [(State.RESOLVED, opened.id)]
+    assert transitions[0].time == at + 5 * SECOND
 
 
 def test_after_a_restart_it_goes_on_with_its_id() -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.wire.bgp import read_message, read_update
@@ -236,6 +237,9 @@ def test_a_rule_of_240_octets_and_more() -> None:
         (("8006fde87fc00000",), [{"action": "discard"}]),  # not a number
         (("8006fde849742400",), [{"action": "rate-limit-bytes", "rate": 1e6, "as": 65000}]),
         (("800cfde8447a0000",), [{"action": "rate-limit-packets", "rate": 1e3, "as": 65000}]),
+        (("8006fde87f800000",), [{"action": "rate-limit-bytes", "rate": None, "as": 65000}]),
+        (("800cfde87f800000",), [{"action": "rate-limit-packets", "rate": None, "as": 65000}]),
+        (("8006fde8ff800000",), [{"action": "discard"}]),  # minus infinity
         (("8007000000000003",), [{"action": "sample"}, {"action": "terminal"}]),
         (("8008fde800000064",), [{"action": "redirect-to-vrf", "target": "65000:100"}]),
         (("8108c00002010064",), [{"action": "redirect-to-vrf", "target": "192.0.2.1:100"}]),
@@ -245,6 +249,12 @@ def test_a_rule_of_240_octets_and_more() -> None:
 )
 def test_actions(communities: tuple[str, ...], actions: list[dict[str, Any]]) -> None:
     assert list(rule("01 18 c00002", *communities)["actions"]) == actions
+
+
+def test_a_limit_that_is_infinite_is_the_same_from_json_as_from_the_wire() -> None:
+    """JSON has no such number, and what is judged again after a restart comes from JSON."""
+    (action,) = rule("01 18 c00002", "8006fde87f800000")["actions"]
+    assert json.loads(msgspec.json.encode(action)) == action
 
 
 def test_redirect_to_next_hop_in_all_three_encodings() -> None:
