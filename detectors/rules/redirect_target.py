@@ -61,6 +61,8 @@ class RedirectTarget(Rule):
         """The targets that were not fine when they were judged last."""
         self._raised: set[str] = set()
         self._steady = Steady()
+        self._gone: dict[str, Event] = {}
+        """What was known to have gone from targets under another intent."""
         self._met = False
 
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
@@ -97,6 +99,7 @@ class RedirectTarget(Rule):
         """Know what was missed before, and what was told a moment ago."""
         self._raised |= other._raised
         self._steady = other._steady
+        self._gone = {name: t.gone for name, t in other._targets.items() if t.gone is not None}
 
     def restore(self, key: str, details: Mapping[str, Any], at: int) -> None:
         """Remember that a route to it was missed before."""
@@ -144,6 +147,7 @@ class RedirectTarget(Rule):
 
     def _add(self, name: str, target: Target) -> None:
         self._targets[name] = target
+        target.gone = self._gone.pop(name, None)
         for prefix in target.watched:
             self._under.setdefault(prefix, set()).add(name)
 

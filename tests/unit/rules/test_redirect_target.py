@@ -400,6 +400,19 @@ def test_after_a_restart_it_goes_on_with_its_id() -> None:
     assert (resolved.state, resolved.id) == (State.RESOLVED, opened.id)
 
 
+def test_another_intent_knows_that_a_router_that_sees_saw_it_go() -> None:
+    """Whatever the other router, which is not seen, may show."""
+    intent = parse_intent(INTENT + "feeds: [{router: r2}]\n")
+    engine = Engine(intent)
+    play(engine, [event for event in steady_state(START) if event.router == "r1"])
+    play(engine, [rule(LATER)])
+    (opened,) = found(engine, withdraw(LATER + SECOND), withdraw(LATER + SECOND, "new-pe2"))
+    engine.prepare(intent)
+    again = engine.adopt(intent, LATER + 2 * SECOND) + engine.advance(LATER + 60 * SECOND)
+    assert [each for each in again if each.detector == "redirect_target"] == []
+    assert opened.id in [incident.id for incident in engine.open_incidents]
+
+
 def test_rules_known_from_before_a_restart_are_judged_like_new_ones() -> None:
     engine = watch()
     play(engine, [rule(LATER)])
