@@ -124,6 +124,7 @@ class RedirectTarget(Rule):
             self._met = True
             for rule in routes.rules():
                 self._read(rule, routes)
+            self._gone.clear()
 
     def _read(self, rule: FlowspecRule, routes: Routes) -> set[str]:
         """Take in where a rule redirects to now; answer the targets that this concerns."""

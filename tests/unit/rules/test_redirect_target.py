@@ -436,7 +436,7 @@ def test_nothing_is_kept_of_rules_that_are_gone() -> None:
                 for key in detector.subjects(change, routes):
                     detector.judge(key, routes, LATER + number)
     kept = [v for v in vars(detector).values() if isinstance(v, dict | set)]
-    assert len(kept) == 5
+    assert len(kept) == 6
     assert not any(kept)
 
 
