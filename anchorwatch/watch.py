@@ -27,7 +27,7 @@ from anchorwatch.public import public_request
 from anchorwatch.reloading import Reloading
 from anchorwatch.served import ServedStore
 from anchorwatch.settings import Settings
-from anchorwatch.status import feeds, probers, status
+from anchorwatch.status import feeds, probers, problems_of, status
 from anchorwatch.web.api.cutovers import CutoverQuestions
 from anchorwatch.web.api.probes import probes_endpoint
 from anchorwatch.web.api.routes import status_endpoint
@@ -337,11 +337,7 @@ class Watch:
             self._metrics.page_latency.labels(pager).observe(max(0.0, seconds))
 
     def _health(self) -> Health:
-        problems = []
-        if self._writer.spool_error is not None:
-            problems.append(f"the spool does not take rows: {self._writer.spool_error}")
-        if self._writer.store_error is not None:
-            problems.append(f"the store does not take rows: {self._writer.store_error}")
+        problems = problems_of(self._writer)
         problems += self._recording.problem
         problems += [
             f"pager {name} does not take pages: {error}"

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_OCTETS = 4 << 30
 _OPEN = ".open"
+_ASIDE = ".refused"
 _LOCK = "lock"
 
 
@@ -57,6 +58,7 @@ class Spool:
         self.max_octets = max_octets
         self._changed = threading.Condition()
         self._sealed: list[Sealed] = []
+        self._aside: list[Path] = []
         self._open: SegmentWriter | None = None
         self._begun = 0.0
         self._run = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
@@ -162,6 +164,30 @@ class Spool:
         with self._changed:
             self._sealed.remove(segment)
 
+    def put_aside(self, segment: Sealed) -> Path:
+        """The store will never have all of it: keep it, and let the others pass.
+
+        Answers where it is now; there it stays until somebody removes it. Raises StoreError.
+        """
+        aside = segment.folder.with_suffix(_ASIDE)
+        try:
+            segment.folder.rename(aside)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to the spool {self.folder}: {error.strerror}"
+            ) from error
+        with self._changed:
+            self._sealed.remove(segment)
+            self._aside.append(aside)
+        return aside
+
+    @property
+    def set_aside(self) -> int:
+        """How many segments are here that the store will never have, also of earlier runs."""
+        with self._changed:
+            return sum(path.exists() for path in self._aside)
+
     def close(self) -> None:
         """Let another program use the folder."""
         os.close(self._lock)
@@ -180,6 +206,8 @@ class Spool:
         for path in sorted(self.folder.iterdir()):
             if path.suffix == ".stored":
                 shutil.rmtree(path)
+            elif path.suffix == _ASIDE:
+                self._aside.append(path)
             elif path.is_dir():
                 self._take_up(path)
         if self._sealed:

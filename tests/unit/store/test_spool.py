@@ -193,6 +193,19 @@ def test_a_segment_without_a_journal_is_empty(tmp_path: Path) -> None:
     assert not (tmp_path / "2.stored").exists()
 
 
+def test_an_append_that_cannot_be_written_is_taken_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append([event(1), Rows(b"one")])
+    with pytest.raises(OverflowError):
+        spool.append([Rows(b"lost"), msgspec.structs.replace(event(2), time=2**70)])
+    spool.append([event(3), Rows(b"two")])
+    spool.seal()
+    found = contents(next_of(spool))
+    assert found.events == [event(1), event(3)]
+    assert [file.path.read_bytes() for file in found.files.values()] == [b"onetwo"]
+    assert spool.octets == sum(p.stat().st_size for p in next_of(spool).folder.iterdir())
+
+
 def test_a_full_disk_takes_an_append_whole_or_not_at_all(tmp_path: Path) -> None:
     with disk(tmp_path / "disk", "size=1m") as folder:
         spool = Spool(folder / "spool")
