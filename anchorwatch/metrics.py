@@ -363,7 +363,7 @@ def _of_pages(outbox: Outbox, delivery: Delivery) -> Iterator[Metric]:
     )
     failing = GaugeMetricFamily(
         "anchorwatch_pager_failing_seconds",
-        "How long a receiver has not taken pages; 0 while it does.",
+        "How long a receiver has not taken some page; 0 while it takes all.",
         labels=["pager"],
     )
     now = time.time()
