@@ -140,6 +140,12 @@ def test_a_result_becomes_an_event() -> None:
     ]
 
 
+def test_the_words_of_others_command_nothing() -> None:
+    watch = Watch()
+    watch.post(told(healthy=False, reason="reset\n\x1b[2J"))
+    assert watch.events[0].reason == r"reset\n\x1b[2J"
+
+
 def test_results_are_awaited_from_the_start() -> None:
     watch = Watch()
     watch.intake.begin()
