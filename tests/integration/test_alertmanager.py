@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -231,9 +232,34 @@ def send(url: str, token: str | None = None) -> None:
 def test_a_webhook_gets_the_incident_and_a_key_against_doubles() -> None:
     ((headers, body),) = served([], lambda url: send(url, "secret"))
     headers = {name.lower(): value for name, value in headers.items()}
-    assert headers["idempotency-key"] == "a-open-10"
+    assert re.fullmatch("a-open-10-[0-9a-f]{16}", headers["idempotency-key"])
     assert headers["authorization"] == "Bearer secret"
     assert body == incident("a").to_dict()
+
+
+def test_two_updates_of_one_moment_are_no_doubles(tmp_path: Path) -> None:
+    first = incident("a", "updated")
+    other = msgspec.structs.replace(first, details={"sites": ["a", "b", "c"]})
+
+    def act(url: str) -> None:
+        async def run() -> None:
+            outbox = Outbox(tmp_path / "outbox", ["webhook"])
+            pager = WebhookPager(url)
+            for _ in range(2):  # as after a restart
+                outbox.record([first, other])
+                for _ in range(2):
+                    page = outbox.next_page("webhook")
+                    assert page is not None
+                    await pager.send(page[1])
+                    outbox.done(page[0])
+            await pager.close()
+            outbox.close()
+
+        asyncio.run(run())
+
+    keys = [headers["Idempotency-Key"] for headers, _ in served([], act)]
+    assert keys[:2] == keys[2:]
+    assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(("status", "retry"), [(500, True), (503, True), (429, True), (400, False)])
@@ -266,7 +292,7 @@ def test_a_webhook_that_fails_at_first_gets_everything_in_order(tmp_path: Path) 
         asyncio.run(run())
 
     got = served([500, 503, 429], act)
-    keys = [{k.lower(): v for k, v in headers.items()}["idempotency-key"] for headers, _ in got]
+    keys = [headers["Idempotency-Key"].rpartition("-")[0] for headers, _ in got]
     failed = ["a-open-10", "b-open-10", "a-open-10"]
     assert keys == [*failed, "b-open-10", "a-open-10", "a-resolved-11"]
     assert [(body["id"], body["state"]) for _, body in got[3:]] == [
