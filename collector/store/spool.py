@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -23,8 +24,9 @@ from collector.store.segment import Row, SegmentWriter, recover, sync_folder
 log = logging.getLogger(__name__)
 
 MAX_OCTETS = 4 << 30
-_OPEN = ".open"
-_ASIDE = ".refused"
+_OPEN, _STORED, _ASIDE = ".open", ".stored", ".refused"
+_OURS = re.compile(r"\d{20}-[0-9a-f]{8}-\d{8}(?:\.(?:open|stored|refused))?")
+"""Our folders by name; of others, such as `lost+found`, we know nothing."""
 _LOCK = "lock"
 
 
@@ -156,7 +158,7 @@ class Spool:
         """The store has it: forget it. Raises StoreError."""
         try:
             # A half-deleted segment must never be taken for a whole one.
-            gone = segment.folder.with_suffix(".stored")
+            gone = segment.folder.with_suffix(_STORED)
             segment.folder.rename(gone)
             shutil.rmtree(gone)
         except OSError as error:
@@ -204,11 +206,13 @@ class Spool:
 
     def _recover(self) -> None:
         for path in sorted(self.folder.iterdir()):
-            if path.suffix == ".stored":
+            if _OURS.fullmatch(path.name) is None or not path.is_dir():
+                continue
+            if path.suffix == _STORED:
                 shutil.rmtree(path)
             elif path.suffix == _ASIDE:
                 self._aside.append(path)
-            elif path.is_dir():
+            else:
                 self._take_up(path)
         if self._sealed:
             self._sealed[0] = replace(self._sealed[0], left=True)  # the others had to wait for it
