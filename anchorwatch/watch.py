@@ -313,7 +313,7 @@ class Watch:
         self._writer.put([incident.to_dict() for incident in transitions])
 
     def _adopted(self, transitions: Sequence[Incident]) -> None:
-        """Another intent is in use."""
+        """Another intent is about to be used, or is."""
         self._tell(transitions)
         self._remember()
 
