@@ -49,6 +49,7 @@ class Delivery:
         """Why a pager failed the last time; absent once all that failed was taken."""
         self.failing_since: dict[str, float] = {}
         """When (Unix time) a pager began to fail; absent like `last_error`."""
+        self._begun = time.time()
         self._outbox = outbox
         self._pagers = tuple(pagers)
         self._first_wait = first_wait
@@ -189,7 +190,7 @@ class Delivery:
             await self._attempt(pager, incident)
         except PageError as error:
             self._failed(pager, error.message)
-            if error.retry:
+            if error.retry and not self._is_over(error, incident):
                 patience.failed(incident.id, error.message, time.monotonic())
                 self.failed[pager.name, "retried"] += 1
                 log.warning("page to %s failed, trying again: %s", pager.name, error)
@@ -206,6 +207,11 @@ class Delivery:
         self._settled[pager.name] = number
         self._strike_out(pager)
         return True
+
+    def _is_over(self, error: PageError, incident: Incident) -> bool:
+        """Whether it was tried for as long as such an error may last."""
+        due = max(self._begun, incident.time / 1e9)
+        return error.within is not None and time.time() - due >= error.within
 
     def _strike_out(self, pager: Pager) -> None:
         """Forget what was settled; where the file refuses, later, without sending it twice."""

@@ -192,7 +192,9 @@ def test_open_incidents_come_back_by_themselves_after_a_restart(
     asyncio.run(run())
 
 
-def served(statuses: list[int], act: Callable[[str], None]) -> list[tuple[dict[str, str], Any]]:
+def served(
+    statuses: list[int], act: Callable[[str], None], answer: bytes = b""
+) -> list[tuple[dict[str, str], Any]]:
     """A receiver on loopback that answers with these statuses, then 204; what it was sent."""
     got: list[tuple[dict[str, str], Any]] = []
 
@@ -202,6 +204,7 @@ def served(statuses: list[int], act: Callable[[str], None]) -> list[tuple[dict[s
             got.append((dict(self.headers), json.loads(body)))
             self.send_response(statuses.pop(0) if statuses else 204)
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
             pass
@@ -262,15 +265,33 @@ def test_two_updates_of_one_moment_are_no_doubles(tmp_path: Path) -> None:
     assert keys[0] != keys[1]
 
 
-@pytest.mark.parametrize(("status", "retry"), [(500, True), (503, True), (429, True), (400, False)])
-def test_a_webhooks_refusal_says_whether_to_try_again(status: int, retry: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "retry", "within"),
+    [
+        *((status, True, None) for status in (500, 503, 408, 425, 429)),
+        *((status, True, 3600) for status in (301, 302, 307, 401, 403, 407)),
+        *((status, False, None) for status in (400, 404, 410, 422)),
+    ],
+)
+def test_a_webhooks_refusal_says_whether_to_try_again(
+    status: int, retry: bool, within: float | None
+) -> None:
     def act(url: str) -> None:
         with pytest.raises(PageError, match=f"status {status}") as caught:
             send(url, "secret")
-        assert caught.value.retry is retry
+        assert (caught.value.retry, caught.value.within) == (retry, within)
         assert "secret" not in str(caught.value)
 
     served([status], act)
+
+
+def test_what_a_webhook_answers_commands_no_terminal() -> None:
+    def act(url: str) -> None:
+        with pytest.raises(PageError) as caught:
+            send(url)
+        assert caught.value.message.endswith("status 400 no [2J such  page")
+
+    served([400], act, answer=b"no\x1b[2J such\n\npage\n")
 
 
 def test_a_webhook_that_fails_at_first_gets_everything_in_order(tmp_path: Path) -> None:

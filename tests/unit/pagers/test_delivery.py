@@ -147,6 +147,34 @@ def test_of_a_receiver_that_is_down_one_page_after_the_other_is_asked(tmp_path: 
     assert receiver.asked[-1][0] - times[-1] < 0.2, "once it is back, all goes out"
 
 
+def test_who_is_refused_for_now_is_asked_again_for_so_long(tmp_path: Path) -> None:
+    """A token that is being replaced costs no page; one that is wrong holds none for ever."""
+    receiver = Down(PageError("status 401", retry=True, within=0.5))
+
+    async def run() -> None:
+        outbox = Outbox(tmp_path / "outbox", ["p"])
+        delivery = Delivery(outbox, [receiver], first_wait=0.02, longest_wait=0.02)
+        fresh = [incident(name, time=time.time_ns()) for name in "ab"]
+        outbox.record([*fresh, incident("old")])  # of before the start: that long nobody tried
+        delivery.start()
+        await until(lambda: len(receiver.tried) > 6)
+        receiver.fault = None
+        await until(lambda: not outbox.pending("p"))
+        assert delivery.failed == {("p", "retried"): len(receiver.tried) - 3}
+        receiver.fault = PageError("status 401", retry=True, within=0.2)
+        outbox.record([incident(name, time=time.time_ns()) for name in "cd"])
+        began = time.monotonic()
+        delivery.wake()
+        await until(lambda: not outbox.pending("p"))
+        assert time.monotonic() - began > 0.19
+        assert delivery.failed["p", "dropped"] == 2
+        await delivery.stop()
+        outbox.close()
+
+    asyncio.run(run())
+    assert sorted(name for name, _ in receiver.got) == ["a", "b", "old"]
+
+
 def test_the_wait_grows_up_to_the_longest(tmp_path: Path) -> None:
     times: list[float] = []
 
