@@ -191,6 +191,7 @@ class Watch:
         ticker.cancel()
         reader.cancel()
         await self._close_inputs()
+        self._record()  # what could not be recorded so far may go out yet
         await self._delivery.stop()
         self._board.close()
         self._past.close()
@@ -214,6 +215,9 @@ class Watch:
             await self._public.close()
 
     def _close_files(self) -> None:
+        self._record()
+        if self._unrecorded:
+            log.error("pages that cannot be recorded and are lost: %d", len(self._unrecorded))
         self._outbox.close()
         self._remember()
         self._held.close()
@@ -302,15 +306,18 @@ class Watch:
         self._metrics.count((), transitions)
         self._board.told(transitions)
         self._unrecorded += transitions
-        # Kept, and recorded with the next look: a full disk must not lose a page.
-        with self._recording.attempt():
-            self._outbox.record(self._unrecorded)
-            self._unrecorded = []
-            self._delivery.wake()
+        self._record()
         for incident in transitions:
             level = logging.INFO if incident.state == State.RESOLVED else logging.WARNING
             log.log(level, "%s %s: %s", incident.state, incident.detector, incident.summary)
         self._writer.put([incident.to_dict() for incident in transitions])
+
+    def _record(self) -> None:
+        """Have pages sent; where a full disk keeps them back, they wait for the next look."""
+        with self._recording.attempt():
+            self._outbox.record(self._unrecorded)
+            self._unrecorded = []
+            self._delivery.wake()
 
     def _adopted(self, transitions: Sequence[Incident]) -> None:
         """Another intent is about to be used, or is."""
