@@ -127,9 +127,9 @@ class Delivery:
             await self._pause(pager, due - time.monotonic())
             return
         until = min(due, repeat)
+        seconds = max(LEAST, until - time.monotonic())
         with contextlib.suppress(TimeoutError):
-            # The loop's own clock may be a little early.
-            async with asyncio.timeout(max(LEAST, until - time.monotonic())):
+            async with asyncio.timeout(None if seconds == float("inf") else seconds):
                 await self._wakers[pager.name].wait()
 
     async def _pause(self, pager: Pager, seconds: float) -> None:
