@@ -324,6 +324,12 @@ def _of_writer(writer: Writer) -> Iterator[Metric]:
     yield _counter(
         "anchorwatch_spool_rows", "Rows received: in the spool.", [], {(): writer.rows_spooled}
     )
+    yield _counter(
+        "anchorwatch_spool_rows_left_out",
+        "Rows lost, as the spool cannot write them.",
+        [],
+        {(): writer.rows_left_out},
+    )
     yield _gauge(
         "anchorwatch_spool_pending_bytes",
         "Rows in memory, not yet in the spool.",
@@ -331,6 +337,11 @@ def _of_writer(writer: Writer) -> Iterator[Metric]:
     )
     spool = writer.spool
     yield _gauge("anchorwatch_spool_segments", "Segments not yet in the store.", spool.depth)
+    yield _gauge(
+        "anchorwatch_spool_segments_refused",
+        "Segments set aside, as something in them cannot be stored.",
+        spool.set_aside,
+    )
     yield _gauge("anchorwatch_spool_bytes", "Size of what is not yet in the store.", spool.octets)
     yield _gauge("anchorwatch_spool_max_bytes", "Size of a full spool.", spool.max_octets)
     yield _gauge("anchorwatch_spool_age_seconds", "Age of the oldest row in the spool.", spool.age)
@@ -352,7 +363,7 @@ def _of_pages(outbox: Outbox, delivery: Delivery) -> Iterator[Metric]:
     )
     failing = GaugeMetricFamily(
         "anchorwatch_pager_failing_seconds",
-        "How long a receiver has not taken pages; 0 while it does.",
+        "How long a receiver has not taken some page; 0 while it takes all.",
         labels=["pager"],
     )
     now = time.time()

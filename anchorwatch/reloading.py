@@ -36,9 +36,9 @@ class Reloading:
         settings: Settings,
         parts: Parts,
         probes: OwnProbes,
-        on_adopted: Callable[[Sequence[Incident]], None],
+        on_transitions: Callable[[Sequence[Incident]], None],
     ) -> None:
-        """All parts go by `intent`; `on_adopted` is told what changes with another one."""
+        """All parts go by `intent`; `on_transitions` is told what changes with another one."""
         self.intent = intent
         """The intent that is in use."""
         self.files = IntentFiles(settings.intent)
@@ -46,7 +46,7 @@ class Reloading:
         self._settings = settings
         self._parts = parts
         self._probes = probes
-        self._on_adopted = on_adopted
+        self._on_transitions = on_transitions
 
     async def follow(self, told: asyncio.Event) -> None:
         """Take up what the files say as soon as that is another intent, or `told` is set."""
@@ -71,20 +71,28 @@ class Reloading:
             self.files.refuse(str(error))
             return
         engine, server = self._parts.engine, self._parts.server
-        new = engine.prepare(intent)
-        server.watch([*self.intent.watched_prefixes(), *new])
         try:
-            learnt = await self._learn(new) if new else None
-            transitions = engine.adopt(intent, self._parts.clock(), learnt)
-        except (StoreError, UserError) as error:
+            new = engine.prepare(intent)
+            server.watch([*self.intent.watched_prefixes(), *new])
+            try:
+                learnt = await self._learn(new) if new else None
+            except (StoreError, UserError) as error:
+                self.files.refuse(f"what is known of {', '.join(new)} cannot be learnt: {error}")
+            else:
+                await self._adopt(intent, learnt)
+        finally:  # nothing waits for an intent that is in use, or is not to be
             engine.prepare(self.intent)
-            self.files.refuse(f"what is known of {', '.join(new)} cannot be learnt: {error}")
-        else:
-            self.intent = intent
-            self.files.use()
-            self._on_adopted(transitions)
-            await self._probes.use(intent)
-        server.watch(self.intent.watched_prefixes())
+            server.watch(self.intent.watched_prefixes())
+
+    async def _adopt(self, intent: Intent, learnt: Routes | None) -> None:
+        engine, now = self._parts.engine, self._parts.clock()
+        # What has fallen due is told, whatever comes of the new intent.
+        self._on_transitions(engine.advance(now))
+        transitions = engine.adopt(intent, now, learnt)
+        self.intent = intent
+        self.files.use()
+        self._on_transitions(transitions)
+        await self._probes.use(intent)
 
     async def _learn(self, prefixes: list[str]) -> Routes:
         """What was received of prefixes that were not watched so far. Raises StoreError."""

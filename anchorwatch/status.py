@@ -10,6 +10,7 @@ from anchorwatch.metrics import Parts
 from collector.event import Event, Feed, rfc3339
 from collector.inputs.probes.intake import ProbeIntake
 from collector.native import decoder_name
+from collector.store.writer import Writer
 from detectors.engine import Engine
 from detectors.feed import FeedKey, FeedState
 from detectors.intent import Intent
@@ -60,6 +61,20 @@ def status(
             for each in incidents
         ],
     }
+
+
+def problems_of(writer: Writer) -> list[str]:
+    """What keeps rows from the store, one sentence each."""
+    problems = []
+    if writer.spool_error is not None:
+        problems.append(f"the spool does not take rows: {writer.spool_error}")
+    if writer.store_error is not None:
+        problems.append(f"the store does not take rows: {writer.store_error}")
+    if aside := writer.spool.set_aside:
+        cause = f": {writer.refusal}" if writer.refusal else ""
+        place = f"{writer.spool.folder} (*.refused)"
+        problems.append(f"some rows can never be stored, {aside} segments are in {place}{cause}")
+    return problems
 
 
 def feeds(engine: Engine, controllers: Iterable[str], now: int) -> list[dict[str, Any]]:

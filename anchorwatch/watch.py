@@ -28,7 +28,7 @@ from anchorwatch.public import public_request
 from anchorwatch.reloading import Reloading
 from anchorwatch.served import ServedStore
 from anchorwatch.settings import Settings
-from anchorwatch.status import feeds, probers, status
+from anchorwatch.status import feeds, probers, problems_of, status
 from anchorwatch.web.api.cutovers import CutoverQuestions
 from anchorwatch.web.api.probes import probes_endpoint
 from anchorwatch.web.api.routes import status_endpoint
@@ -198,6 +198,7 @@ class Watch:
         ticker.cancel()
         reader.cancel()
         await self._close_inputs()
+        self._record()  # what could not be recorded so far may go out yet
         await self._delivery.stop()
         self._board.close()
         self._past.close()
@@ -221,6 +222,9 @@ class Watch:
             await self._public.close()
 
     def _close_files(self) -> None:
+        self._record()
+        if self._unrecorded:
+            log.error("pages that cannot be recorded and are lost: %d", len(self._unrecorded))
         self._outbox.close()
         self._remember()
         self._held.close()
@@ -318,18 +322,21 @@ class Watch:
         self._metrics.count((), transitions)
         self._board.told(transitions)
         self._unrecorded += transitions
-        # Kept, and recorded with the next look: a full disk must not lose a page.
-        with self._recording.attempt():
-            self._outbox.record(self._unrecorded)
-            self._unrecorded = []
-            self._delivery.wake()
+        self._record()
         for incident in transitions:
             level = logging.INFO if incident.state == State.RESOLVED else logging.WARNING
             log.log(level, "%s %s: %s", incident.state, incident.detector, incident.summary)
         self._writer.put([incident.to_dict() for incident in transitions])
 
+    def _record(self) -> None:
+        """Have pages sent; where a full disk keeps them back, they wait for the next look."""
+        with self._recording.attempt():
+            self._outbox.record(self._unrecorded)
+            self._unrecorded = []
+            self._delivery.wake()
+
     def _adopted(self, transitions: Sequence[Incident]) -> None:
-        """Another intent is in use."""
+        """Another intent is about to be used, or is."""
         self._tell(transitions)
         self._remember()
 
@@ -353,11 +360,7 @@ class Watch:
             self._metrics.page_latency.labels(pager).observe(max(0.0, seconds))
 
     def _health(self) -> Health:
-        problems = []
-        if self._writer.spool_error is not None:
-            problems.append(f"the spool does not take rows: {self._writer.spool_error}")
-        if self._writer.store_error is not None:
-            problems.append(f"the store does not take rows: {self._writer.store_error}")
+        problems = problems_of(self._writer)
         problems += self._recording.problem
         problems += [
             f"pager {name} does not take pages: {error}"

@@ -94,6 +94,9 @@ STOPPED = "anchorwatch stopped"
 KILLED = "anchorwatch ended without saying so"
 """Likewise, as the next start concludes it."""
 
+FOREVER = 2**62
+"""A moment that is after all others, ns: stores keep those from 1970 until then."""
+
 FLOWSPEC_FAMILIES = frozenset(
     {
         Family.IPV4_FLOWSPEC,

@@ -217,8 +217,10 @@ def _judged() -> list[timeseries.Panel]:
         ),
         lines_of(
             "Segments that wait",
-            "Files of the spool that are not in the store.",
+            "Files of the spool not in the store, those that never will be, and rows lost.",
             ("anchorwatch_spool_segments", "segments"),
+            ("anchorwatch_spool_segments_refused", "set aside"),
+            ("anchorwatch_spool_rows_left_out_total", "rows lost"),
             stepped=True,
         ),
     ]

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from anchorwatch.cli import answers, timelines
 from anchorwatch.errors import UserError
-from collector.event import rfc3339
+from collector.event import FOREVER, rfc3339
 from collector.store.backend import Reader
-from collector.store.moments import FOREVER
 from collector.store.rules import flowspec_rows, life_rows, life_timeline
 
 HELP = "the Flowspec rules that each router held at a moment, or the life of each"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from anchorwatch.cli import answers, timelines
 from anchorwatch.errors import UserError
+from collector.event import FOREVER
 from collector.store.backend import Reader
 from collector.store.history import history_rows, timeline_of
-from collector.store.moments import FOREVER
 
 HELP = "who advertised a prefix when: every change that the store has seen, and a timeline"
 COLUMNS = {

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from collector.event import Event
+from collector.event import FOREVER, Event
 from collector.store.backend import Reader
 from collector.store.differences import diff_rows, flowspec_diff_rows
 from collector.store.evidence import WINDOW, evidence_of
 from collector.store.history import history_rows, timeline_of
-from collector.store.moments import FOREVER, moment_of_incident, names_incident, parse_moment
+from collector.store.moments import moment_of_incident, names_incident, parse_moment
 from collector.store.rib import rib_rows
 from collector.store.rules import flowspec_rows, life_rows
 from collector.store.sight import blind_rows

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from collector.event import FOREVER
 from collector.store.backend import Reader
 from collector.store.life import ROUTE_CONTENT, ROUTE_KEY, Lives
-from collector.store.moments import FOREVER
 from collector.store.prefixes import COVERED, EXACT, IS_PREFIX, asked, text_of
 from collector.store.rows import as_told
 from collector.store.timeline import PlaceOf, Timeline, draw_up, end_of, seen_as

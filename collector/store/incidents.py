@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from collector.event import rfc3339
+from collector.event import FOREVER, rfc3339
 from collector.store.backend import Reader
-from collector.store.moments import FOREVER
 
 _LAST = """
 SELECT id, toInt64(toUnixTimestamp64Nano(min(incidents.opened))) AS began,

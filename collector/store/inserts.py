@@ -38,6 +38,7 @@ class Insert:
     """Into a store, under a token."""
     sample: Callable[[], tuple[str, dict[str, Any]]]
     """A condition that one of the rows meets and no other row of the table, with its parameters."""
+    rows: int
 
     def once(self, store: Store, token: str, *, doubtful: bool) -> None:
         """Put the rows in, once; `doubtful` where that may have been tried before.
@@ -62,21 +63,27 @@ def inserts(contents: Contents) -> Iterator[Insert]:
     for event in contents.events:
         by_table[table_of(event), event.received // DAY].append(event)
     for (table, _), events in by_table.items():
-        yield _of_rows(table, partial(event_table, table, events), partial(_of_event, events[0]))
+        make, sample = partial(event_table, table, events), partial(_of_event, events[0])
+        yield _of_rows(table, make, sample, len(events))
     by_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for incident in contents.incidents:
         by_day[incident["time"][:10]].append(incident)
     for some in by_day.values():
-        yield _of_rows("incidents", partial(incident_table, some), partial(_of_incident, some[0]))
+        make, sample = partial(incident_table, some), partial(_of_incident, some[0])
+        yield _of_rows("incidents", make, sample, len(some))
     for file in contents.files.values():
         if file.rows:
-            yield Insert("routes", partial(_put_file, file=file), partial(_of_file, file.path))
+            put, sample = partial(_put_file, file=file), partial(_of_file, file.path)
+            yield Insert("routes", put, sample, file.rows)
 
 
 def _of_rows(
-    table: str, make: Callable[[], pa.Table], sample: Callable[[], tuple[str, dict[str, Any]]]
+    table: str,
+    make: Callable[[], pa.Table],
+    sample: Callable[[], tuple[str, dict[str, Any]]],
+    rows: int,
 ) -> Insert:
-    return Insert(table, lambda store, token: store.insert(table, make(), token), sample)
+    return Insert(table, lambda store, token: store.insert(table, make(), token), sample, rows)
 
 
 def _put_file(store: Store, token: str, *, file: BlockFile) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-from collector.event import parse_rfc3339
+from collector.event import FOREVER, parse_rfc3339
 from collector.store.backend import Reader
 
-FOREVER = 2**62
-"""A moment that is after all others, ns."""
 _UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
 _LENGTH = r"\d+(?:ms|s|m|h|d)"
 _RELATIVE = re.compile(rf"-({_LENGTH})")

@@ -8,11 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from collector.event import Event
+from collector.event import FOREVER, Event
 from collector.store.backend import Reader
 from collector.store.history import with_sessions
 from collector.store.life import RULE_CONTENT, RULE_KEY, Lives, Row, Step
-from collector.store.moments import FOREVER
 from collector.store.rib import Clock, still_held
 from collector.store.rows import events_from_rows
 from collector.store.sight import COUNTS, PLACE_NUMBER

@@ -119,7 +119,10 @@ class SegmentWriter:
         self._current: dict[Target, str] = {}
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Add rows, all or none of them. Raises OSError; then none was added."""
+        """Add rows, all or none of them. Raises OSError; then none was added.
+
+        Likewise raises what it is that keeps a row from being written: see `is_writable`.
+        """
         record = _Record()
         try:
             for row in rows:
@@ -130,7 +133,7 @@ class SegmentWriter:
                 else:
                     record.incidents.append(dict(row))
             self._write_record(_encoder.encode(record))
-        except OSError:
+        except Exception:
             self._take_back(record)
             raise
         for file in record.files:
@@ -192,6 +195,15 @@ class SegmentWriter:
         os.truncate(self._journal, self._end)
         for name, handle in self._handles.items():
             os.truncate(handle, self._files[name].end)
+
+
+def is_writable(row: Row) -> bool:
+    """Whether a journal can hold a row: an integer beyond 64 bits it cannot."""
+    try:
+        _encoder.encode(row if isinstance(row, Event | Block) else dict(row))
+    except Exception:  # noqa: BLE001 - whatever it is, it is this row's
+        return isinstance(row, Block)  # that goes into a file of its own, as it is
+    return True
 
 
 def _write(handle: int, data: bytes | memoryview, at: int) -> None:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any
 
-from collector.event import Event, Feed
+from collector.event import FOREVER, Event, Feed
 from collector.store.backend import Reader
-from collector.store.moments import FOREVER
 from collector.store.prefixes import prefix_range
 from collector.store.rows import DAY, SCHEMAS, events_from_rows
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -23,7 +24,9 @@ from collector.store.segment import Row, SegmentWriter, recover, sync_folder
 log = logging.getLogger(__name__)
 
 MAX_OCTETS = 4 << 30
-_OPEN = ".open"
+_OPEN, _STORED, _ASIDE = ".open", ".stored", ".refused"
+_OURS = re.compile(r"\d{20}-[0-9a-f]{8}-\d{8}(?:\.(?:open|stored|refused))?")
+"""Our folders by name; of others, such as `lost+found`, we know nothing."""
 _LOCK = "lock"
 
 
@@ -57,6 +60,7 @@ class Spool:
         self.max_octets = max_octets
         self._changed = threading.Condition()
         self._sealed: list[Sealed] = []
+        self._aside: list[Path] = []
         self._open: SegmentWriter | None = None
         self._begun = 0.0
         self._run = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
@@ -154,13 +158,37 @@ class Spool:
         """The store has it: forget it. Raises StoreError."""
         try:
             # A half-deleted segment must never be taken for a whole one.
-            gone = segment.folder.with_suffix(".stored")
+            gone = segment.folder.with_suffix(_STORED)
             segment.folder.rename(gone)
             shutil.rmtree(gone)
         except OSError as error:
             raise StoreError(f"cannot clear the spool {self.folder}: {error.strerror}") from error
         with self._changed:
             self._sealed.remove(segment)
+
+    def put_aside(self, segment: Sealed) -> Path:
+        """The store will never have all of it: keep it, and let the others pass.
+
+        Answers where it is now; there it stays until somebody removes it. Raises StoreError.
+        """
+        aside = segment.folder.with_suffix(_ASIDE)
+        try:
+            segment.folder.rename(aside)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to the spool {self.folder}: {error.strerror}"
+            ) from error
+        with self._changed:
+            self._sealed.remove(segment)
+            self._aside.append(aside)
+        return aside
+
+    @property
+    def set_aside(self) -> int:
+        """How many segments are here that the store will never have, also of earlier runs."""
+        with self._changed:
+            return sum(path.exists() for path in self._aside)
 
     def close(self) -> None:
         """Let another program use the folder."""
@@ -178,9 +206,13 @@ class Spool:
 
     def _recover(self) -> None:
         for path in sorted(self.folder.iterdir()):
-            if path.suffix == ".stored":
+            if _OURS.fullmatch(path.name) is None or not path.is_dir():
+                continue
+            if path.suffix == _STORED:
                 shutil.rmtree(path)
-            elif path.is_dir():
+            elif path.suffix == _ASIDE:
+                self._aside.append(path)
+            else:
                 self._take_up(path)
         if self._sealed:
             self._sealed[0] = replace(self._sealed[0], left=True)  # the others had to wait for it

@@ -20,7 +20,7 @@ from collector.store.backend import Store, StoreError
 from collector.store.embedded import EmbeddedStore
 from collector.store.inserts import inserts
 from collector.store.open_feeds import OpenFeeds
-from collector.store.segment import Row, read_segment
+from collector.store.segment import Row, is_writable, read_segment
 from collector.store.spool import Sealed, Spool
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,12 @@ BEHIND = 10
 """How much nicer the thread is that stores rows (nice(1)) than those that read and judge."""
 LIVES = 0.5
 """Seconds between two signs of life."""
+ATTEMPTS = 3
+"""What a fault stops so often, not the store or the disk, will not go in: it is set aside."""
+MOST_ASIDE = 100
+"""Segments set aside from which on it is no row that is odd, but we: all is kept waiting then."""
+PASSING = (StoreError, OSError, MemoryError)
+"""What may go well the next time."""
 MOMENT = 0.05
 """Seconds between two looks at what may be complete."""
 
@@ -72,6 +78,10 @@ class Writer:
         """Why the store did not take rows the last time; None since it did."""
         self.spool_error: str | None = None
         """Likewise of the spool."""
+        self.refusal: str | None = None
+        """Why a segment was last set aside; None where this run has set none aside."""
+        self.rows_left_out = 0
+        """Rows that were lost, as the spool cannot write them."""
         self.pending_octets = 0
         """Octets in memory that are not in the spool yet."""
         self.spool = spool
@@ -200,7 +210,13 @@ class Writer:
         events = [row for row in batch if isinstance(row, Event)]
         self._feeds.note(Kind.FEED_UP, events)
         if batch:
-            self.spool.append(batch)
+            try:
+                self.spool.append(batch)
+            except PASSING:
+                raise
+            except Exception as error:  # noqa: BLE001 - one row must not stop the others
+                self._leave_out(batch, error)
+                self.spool.append(batch)
             octets = sum(map(_octets, batch))
             self.rows_spooled += sum(map(_rows, batch))
             with self._changed:
@@ -215,6 +231,17 @@ class Writer:
         wait = self._max_wait if self._idle else LONGEST
         if self._closing or self.spool.due(octets=ENOUGH, seconds=wait):
             self.spool.seal()
+
+    def _leave_out(self, batch: list[Row], error: Exception) -> None:
+        """Forget the rows that cannot be written; raises `error` where there is none."""
+        lost = [row for row in batch if not is_writable(row)]
+        if not lost:
+            raise error
+        log.error("%d rows cannot be written and are lost: %s: %r", len(lost), error, lost[0])
+        batch[:] = [row for row in batch if is_writable(row)]
+        self.rows_left_out += len(lost)
+        with self._changed:
+            self.pending_octets -= sum(map(_octets, lost))
 
     def _wake(self) -> None:
         with self._changed:
@@ -261,15 +288,17 @@ class Writer:
 
     def _take(self, store: Store, segment: Sealed) -> bool:
         """Store a segment however often it takes; False where closing ran out of time."""
-        doubtful = segment.left
+        doubtful, faults = segment.left, 0
         while True:
             try:
-                contents = read_segment(segment.folder)
-                for number, insert in enumerate(inserts(contents)):
-                    # The same for every attempt, also of the next run: rows go in once.
-                    insert.once(store, f"{segment.name}-{number}", doubtful=doubtful)
-                    self.inserts += 1
-                self.spool.remove(segment)
+                rows, fault = self._insert(store, segment, doubtful=doubtful)
+                faults += fault is not None
+                if fault is None:
+                    self.spool.remove(segment)
+                elif faults >= ATTEMPTS and self.spool.set_aside < MOST_ASIDE:
+                    self._set_aside(segment, fault)
+                else:
+                    raise fault
             except Exception as error:  # noqa: BLE001 - a defect must be told, not end the thread
                 doubtful = True
                 if not self._pause(error):
@@ -278,9 +307,41 @@ class Writer:
                 if self.store_error is not None:
                     log.info("the store takes rows again")
                 self.store_error = None
-                self.rows_written += contents.rows
+                self.rows_written += rows
                 self._wake()
                 return True
+
+    def _insert(
+        self, store: Store, segment: Sealed, *, doubtful: bool
+    ) -> tuple[int, Exception | None]:
+        """Put in what goes in: how many rows that is, and what kept the others from it, if any.
+
+        Raises what may pass. Anything else is the fault of some row, and the others go on.
+        """
+        rows, fault = 0, None
+        try:
+            for number, insert in enumerate(inserts(read_segment(segment.folder))):
+                try:
+                    # The same for every attempt, also of the next run: rows go in once.
+                    insert.once(store, f"{segment.name}-{number}", doubtful=doubtful)
+                except PASSING:
+                    raise
+                except Exception as error:  # noqa: BLE001 - see above
+                    fault = error
+                else:
+                    self.inserts += 1
+                    rows += insert.rows
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - the segment itself cannot be understood
+            fault = error
+        return rows, fault
+
+    def _set_aside(self, segment: Sealed, fault: Exception) -> None:
+        """Raises StoreError."""
+        aside = self.spool.put_aside(segment)
+        self.refusal = str(fault) or type(fault).__name__
+        log.error("rows that can never be stored are set aside in %s: %s", aside, self.refusal)
 
     def _pause(self, error: Exception) -> bool:
         """Wait before the next attempt; False where closing ran out of time."""

@@ -11,6 +11,7 @@ from collector.wire.attributes import Attributes, read_attributes
 from collector.wire.cursor import Cursor, WireError
 from collector.wire.destinations import FLOWSPEC, FLOWSPEC_VPN, Context, read_destinations
 from collector.wire.families import family_name
+from collector.wire.texts import read_text
 
 MARKER = b"\xff" * 16
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, ROUTE_REFRESH = 1, 2, 3, 4, 5
@@ -125,7 +126,7 @@ def read_notification(body: Cursor) -> str:
         if subcode in (2, 4) and body.remaining:
             size = body.u8("shutdown communication length")
             words = body.take(min(size, body.remaining), "shutdown communication")
-            text += f": {words.decode('utf-8', 'replace')}" if words else ""
+            text += f": {read_text(words)}" if words else ""
     return text
 
 

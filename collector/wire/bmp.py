@@ -9,6 +9,7 @@ from collector.event import View
 from collector.wire.addresses import address, ipv4, route_distinguisher
 from collector.wire.bgp import Open, read_message, read_notification, read_open
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.texts import read_text
 
 HEADER = 6
 VERSIONS = (3, 4)
@@ -149,7 +150,7 @@ def read_tlvs(cursor: Cursor) -> list[tuple[int, str]]:
     while cursor.remaining >= 4:
         kind, length = cursor.u16("tlv type"), cursor.u16("tlv length")
         value = cursor.take(length, "tlv value")
-        found.append((kind, value.decode("utf-8", "replace").rstrip("\0")))
+        found.append((kind, read_text(value.rstrip(b"\0"))))
     return found
 
 
@@ -183,7 +184,7 @@ def read_termination(cursor: Cursor) -> str:
             code = int.from_bytes(value)
             words.append(_TERMINATION.get(code, f"reason {code}"))
         else:
-            words.append(value.decode("utf-8", "replace"))
+            words.append(read_text(value))
     return ": ".join(words) or "no reason given"
 
 

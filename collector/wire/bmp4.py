@@ -11,6 +11,7 @@ from typing import Any
 
 from collector.wire.bgp import read_capabilities
 from collector.wire.cursor import Cursor, WireError
+from collector.wire.texts import read_text
 
 CAPABILITIES, GROUP, TABLE_NAME, BGP_MESSAGE, PATH_STATUS = 1, 2, 3, 4, 5
 MARKER = b"\xff" * 16
@@ -61,7 +62,7 @@ def read_monitored(cursor: Cursor) -> Monitored:
         elif kind == GROUP:
             groups[index] = tuple(value.u16("group member") for _ in range(length // 2))
         elif kind == TABLE_NAME:
-            found.table = value.rest().decode("utf-8", "replace")
+            found.table = read_text(value.rest())
         elif kind == PATH_STATUS:
             statuses.append((index, _status(value)))
     if message is None:

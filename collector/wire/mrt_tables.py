@@ -14,6 +14,7 @@ from collector.wire.cursor import Cursor, WireError
 from collector.wire.destinations import FLOWSPEC, FLOWSPEC_VPN, Context
 from collector.wire.families import family_name
 from collector.wire.nlri import BITS, prefix_text, read_prefix
+from collector.wire.texts import read_text
 
 Fields = dict[str, Any]
 
@@ -84,7 +85,7 @@ class _Destination:
 def read_peer_index(cursor: Cursor) -> PeerIndex:
     """A PEER_INDEX_TABLE record."""
     collector = ipv4(cursor.take(4, "collector bgp id"))
-    view = cursor.take(cursor.u16("view name length"), "view name").decode("utf-8", "replace")
+    view = read_text(cursor.take(cursor.u16("view name length"), "view name"))
     peers = []
     for _ in range(cursor.u16("peer count")):
         kind = cursor.u8("peer type")

@@ -11,15 +11,24 @@ from detectors.incidents import Incident
 TIMEOUT = 5.0
 TRY_AGAIN = (408, 425, 429)
 """Client errors that say "later", not "never" (RFC 9110, RFC 8470, RFC 6585)."""
+NOT_NOW = (401, 403, 407)
+"""Those of a token that is being replaced; so is a redirect, to where one logs in."""
+HOUR = 3600.0
+"""Seconds for which it may be that."""
 
 
 class PageError(Exception):
-    """A page that was not accepted; `retry` says whether trying again can help."""
+    """A page that was not accepted.
 
-    def __init__(self, message: str, *, retry: bool) -> None:
+    `retry` says whether trying again can help, and `within` until when at most, in seconds since
+    the page was due; None is for ever.
+    """
+
+    def __init__(self, message: str, *, retry: bool, within: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.retry = retry
+        self.within = within
 
 
 class Pager(Protocol):
@@ -53,6 +62,10 @@ async def post(client: httpx.AsyncClient, url: str, body: Any, headers: dict[str
         raise PageError(f"{where}: {detail}", retry=True) from error
     if answer.is_success:
         return
-    retry = answer.status_code >= 500 or answer.status_code in TRY_AGAIN
-    words = answer.text.strip()[:200]
-    raise PageError(f"{where}: status {answer.status_code} {words}".rstrip(), retry=retry)
+    status = answer.status_code
+    not_now = answer.is_redirect or status in NOT_NOW
+    retry = not_now or status >= 500 or status in TRY_AGAIN
+    # It goes into logs and terminals, which must not obey it.
+    words = "".join(each if each.isprintable() else " " for each in answer.text[:200]).strip()
+    message = f"{where}: status {status} {words}".rstrip()
+    raise PageError(message, retry=retry, within=HOUR if not_now else None)

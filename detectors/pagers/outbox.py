@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +26,12 @@ CREATE INDEX IF NOT EXISTS pages_of_incident ON pages (pager, incident, number);
 CREATE INDEX IF NOT EXISTS kill_switches ON pages (pager, number) WHERE kill_switch = 1;
 """
 _NEXT = """
+WITH passed_over AS (SELECT value FROM json_each(:without))
 SELECT number, body FROM pages WHERE pager = :pager AND incident = coalesce(
-    (SELECT incident FROM pages WHERE pager = :pager AND kill_switch = 1 ORDER BY number LIMIT 1),
-    (SELECT incident FROM pages WHERE pager = :pager ORDER BY number LIMIT 1)
+    (SELECT incident FROM pages WHERE pager = :pager AND kill_switch = 1
+        AND incident NOT IN passed_over ORDER BY number LIMIT 1),
+    (SELECT incident FROM pages WHERE pager = :pager AND :any
+        AND incident NOT IN passed_over ORDER BY number LIMIT 1)
 ) ORDER BY number LIMIT 1
 """
 """A kill switch goes first, preceded only by earlier transitions of the same incident."""
@@ -69,10 +73,16 @@ class Outbox:
             rows = self._database.execute("SELECT body FROM incidents").fetchall()
         return sorted((self._load(body) for (body,) in rows), key=lambda i: (i.opened, i.id))
 
-    def next_page(self, pager: str) -> tuple[int, Incident] | None:
-        """The page that is to be sent next, and its number."""
+    def next_page(
+        self, pager: str, without: Collection[str] = (), *, kill_switch: bool = False
+    ) -> tuple[int, Incident] | None:
+        """The page that is to be sent next, and its number, `without` those of some incidents.
+
+        With `kill_switch`, the page of an incident of which one about a kill switch waits, or None.
+        """
+        given = {"pager": pager, "without": json.dumps(list(without)), "any": not kill_switch}
         with self._problems():
-            row = self._database.execute(_NEXT, {"pager": pager}).fetchone()
+            row = self._database.execute(_NEXT, given).fetchone()
         return (row[0], self._load(row[1])) if row else None
 
     def last_kill_switch(self, pager: str) -> int:

@@ -30,9 +30,9 @@ class _Signed(httpx.Auth):
 class WebhookPager:
     """One POST for each transition.
 
-    `Idempotency-Key` is the same for every attempt at the same transition, so that a receiver can
-    tell a page that it has had before. With a signing key, `X-Anchorwatch-Signature` is
-    `sha256=` and the HMAC-SHA256 of the body in hex.
+    `Idempotency-Key` is the same for every attempt at the same transition, and for no other, so
+    that a receiver can tell a page that it has had before. With a signing key,
+    `X-Anchorwatch-Signature` is `sha256=` and the HMAC-SHA256 of the body in hex.
     """
 
     repeat_every: float | None = None
@@ -56,7 +56,9 @@ class WebhookPager:
 
     async def send(self, incident: Incident) -> None:
         """Send the incident's JSON object. Raises PageError."""
-        key = f"{incident.id}-{incident.state}-{incident.time}"
+        # Two updates may be of one moment: what they say tells them apart.
+        digest = hashlib.sha256(incident.to_json().encode()).hexdigest()[:16]
+        key = f"{incident.id}-{incident.state}-{incident.time}-{digest}"
         headers = {**self._headers, "Idempotency-Key": key}
         await post(self._client, self._url, incident.to_dict(), headers)
 

@@ -11,6 +11,7 @@ from benchmarks.generate import generate
 from benchmarks.table import Shape
 from collector.inputs.files import capture_streams
 from tests.equivalence.pair import Pair, cut
+from tests.unit.wire.build import BASIC, bmp, initiation, peer_header, peer_up, prefix, tlv, update
 
 ROUTES = 1_000_000 if os.environ.get("CI") else 50_000
 NOW = 1_800_000_000_000_000_000
@@ -66,6 +67,19 @@ def test_streams_of_real_daemons(shared_data: Path, tmp_path: Path) -> None:
         start = NOW + number * 3600 * 1000 * MILLISECOND
         pair.run(cut(path.read_bytes(), 4000, seed=number), start, step=MILLISECOND)
     assert pair.rows > 200
+    pair.assert_equal_in_store(tmp_path)
+
+
+def test_names_that_would_command_a_terminal(tmp_path: Path) -> None:
+    evil = "blue\x1b[2J\n\x9b\u202e"
+    header = peer_header(kind=3)
+    up = bmp(3, peer_up(header)[6:] + tlv(3, evil.encode()))
+    routes = update(attributes=BASIC, nlri=b"".join(prefix(f"10.{n}.0.0/16") for n in range(200)))
+    pair = Pair()
+    pair.run([initiation(evil), up, *[bmp(0, header + routes)] * 3], NOW, step=MILLISECOND)
+    assert pair.rows == 400, "Python sees the first message of a peer"
+    assert {event.table for event in pair.events} == {r"blue\x1b[2J\n\x9b\u202e"}
+    assert {event.router for event in pair.events} == {r"blue\x1b[2J\n\x9b\u202e"}
     pair.assert_equal_in_store(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -191,7 +192,9 @@ def test_open_incidents_come_back_by_themselves_after_a_restart(
     asyncio.run(run())
 
 
-def served(statuses: list[int], act: Callable[[str], None]) -> list[tuple[dict[str, str], Any]]:
+def served(
+    statuses: list[int], act: Callable[[str], None], answer: bytes = b""
+) -> list[tuple[dict[str, str], Any]]:
     """A receiver on loopback that answers with these statuses, then 204; what it was sent."""
     got: list[tuple[dict[str, str], Any]] = []
 
@@ -201,6 +204,7 @@ def served(statuses: list[int], act: Callable[[str], None]) -> list[tuple[dict[s
             got.append((dict(self.headers), json.loads(body)))
             self.send_response(statuses.pop(0) if statuses else 204)
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
             pass
@@ -231,20 +235,63 @@ def send(url: str, token: str | None = None) -> None:
 def test_a_webhook_gets_the_incident_and_a_key_against_doubles() -> None:
     ((headers, body),) = served([], lambda url: send(url, "secret"))
     headers = {name.lower(): value for name, value in headers.items()}
-    assert headers["idempotency-key"] == "a-open-10"
+    assert re.fullmatch("a-open-10-[0-9a-f]{16}", headers["idempotency-key"])
     assert headers["authorization"] == "Bearer secret"
     assert body == incident("a").to_dict()
 
 
-@pytest.mark.parametrize(("status", "retry"), [(500, True), (503, True), (429, True), (400, False)])
-def test_a_webhooks_refusal_says_whether_to_try_again(status: int, retry: bool) -> None:
+def test_two_updates_of_one_moment_are_no_doubles(tmp_path: Path) -> None:
+    first = incident("a", "updated")
+    other = msgspec.structs.replace(first, details={"sites": ["a", "b", "c"]})
+
+    def act(url: str) -> None:
+        async def run() -> None:
+            outbox = Outbox(tmp_path / "outbox", ["webhook"])
+            pager = WebhookPager(url)
+            for _ in range(2):  # as after a restart
+                outbox.record([first, other])
+                for _ in range(2):
+                    page = outbox.next_page("webhook")
+                    assert page is not None
+                    await pager.send(page[1])
+                    outbox.done(page[0])
+            await pager.close()
+            outbox.close()
+
+        asyncio.run(run())
+
+    keys = [headers["Idempotency-Key"] for headers, _ in served([], act)]
+    assert keys[:2] == keys[2:]
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "retry", "within"),
+    [
+        *((status, True, None) for status in (500, 503, 408, 425, 429)),
+        *((status, True, 3600) for status in (301, 302, 307, 401, 403, 407)),
+        *((status, False, None) for status in (400, 404, 410, 422)),
+    ],
+)
+def test_a_webhooks_refusal_says_whether_to_try_again(
+    status: int, retry: bool, within: float | None
+) -> None:
     def act(url: str) -> None:
         with pytest.raises(PageError, match=f"status {status}") as caught:
             send(url, "secret")
-        assert caught.value.retry is retry
+        assert (caught.value.retry, caught.value.within) == (retry, within)
         assert "secret" not in str(caught.value)
 
     served([status], act)
+
+
+def test_what_a_webhook_answers_commands_no_terminal() -> None:
+    def act(url: str) -> None:
+        with pytest.raises(PageError) as caught:
+            send(url)
+        assert caught.value.message.endswith("status 400 no [2J such  page")
+
+    served([400], act, answer=b"no\x1b[2J such\n\npage\n")
 
 
 def test_a_webhook_that_fails_at_first_gets_everything_in_order(tmp_path: Path) -> None:
@@ -266,11 +313,12 @@ def test_a_webhook_that_fails_at_first_gets_everything_in_order(tmp_path: Path) 
         asyncio.run(run())
 
     got = served([500, 503, 429], act)
-    keys = [{k.lower(): v for k, v in headers.items()}["idempotency-key"] for headers, _ in got]
-    assert keys == ["a-open-10"] * 4 + ["b-open-10", "a-resolved-11"]
+    keys = [headers["Idempotency-Key"].rpartition("-")[0] for headers, _ in got]
+    failed = ["a-open-10", "b-open-10", "a-open-10"]
+    assert keys == [*failed, "b-open-10", "a-open-10", "a-resolved-11"]
     assert [(body["id"], body["state"]) for _, body in got[3:]] == [
-        ("a", "open"),
         ("b", "open"),
+        ("a", "open"),
         ("a", "resolved"),
     ]
 

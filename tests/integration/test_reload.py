@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from detectors.pagers.outbox import Outbox
 from tests.integration.installation import Installation
 from tests.integration.test_replay import AT_HOME, ELSEWHERE, HOME, INTENT, OPENING, OTHER
 from tests.unit.wire.build import BASIC, monitoring, peer_header, prefix, update
@@ -138,12 +139,20 @@ from anchorwatch.errors import UserError
 from anchorwatch.settings import load_settings
 from anchorwatch.watch import Watch
 from detectors.intent import load_intent
+from detectors.pagers.outbox import OutboxError
 settings = load_settings(Path("anchorwatch.yaml"))
 watch = Watch(settings, load_intent(settings.intent))
 def broken(*_):
     raise ZeroDivisionError("a defect")
 if sys.argv[1] == "tick":
     watch._engine.advance = broken
+elif sys.argv[1] in ("outbox", "no outbox"):
+    record = watch._outbox.record
+    def full(incidents):
+        if sys.argv[1] == "no outbox" or not watch._stopping:
+            raise OutboxError("cannot use it: disk is full")
+        record(incidents)
+    watch._outbox.record = full
 elif sys.argv[1] == "board":
     watch._board.live.look = broken
 else:
@@ -175,6 +184,22 @@ def test_a_fault_while_reloading_refuses_that_intent_alone(here: Installation) -
             here.metric(REFUSED, times)
         assert "a fault of anchorwatch: ZeroDivisionError" in status(here)["intent"]["error"]
         assert process.poll() is None
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_pages_that_could_not_be_recorded_have_a_last_try(here: Installation, mended: bool) -> None:
+    here.settings(more="pagers: [webhook: {url: 'http://127.0.0.1:9/'}]\n")
+    command = [sys.executable, "-c", FAULTY, "outbox" if mended else "no outbox"]
+    with here.running(command), here.connect() as router:
+        router.sendall(OPENING + AT_HOME + ELSEWHERE + END)
+        until_logged(here, "open dual_advertisement: web")
+    outbox = Outbox(here.folder / "anchorwatch-data" / "outbox.sqlite", ["webhook"])
+    page = outbox.next_page("webhook")
+    outbox.close()
+    if mended:
+        assert page is not None
+        assert page[1].detector == "dual_advertisement"
+    assert ("pages that cannot be recorded and are lost: " in here.log()) is not mended
 
 
 def test_a_fault_of_the_board_is_told_once_and_the_watch_goes_on(here: Installation) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from collector.event import FOREVER
 from collector.inputs.files import read_events
 from collector.store.address import ServerAddress
 from collector.store.backend import Reader, StoreError
@@ -24,7 +25,6 @@ from collector.store.embedded import EmbeddedStore
 from collector.store.history import history_rows
 from collector.store.incidents import transitions_between
 from collector.store.migrations import schema_files
-from collector.store.moments import FOREVER
 from collector.store.rib import rib_rows
 from collector.store.rows import event_table, incident_table, table_of
 from collector.store.rules import flowspec_rows

@@ -140,6 +140,12 @@ def test_a_result_becomes_an_event() -> None:
     ]
 
 
+def test_the_words_of_others_command_nothing() -> None:
+    watch = Watch()
+    watch.post(told(healthy=False, reason="reset\n\x1b[2J"))
+    assert watch.events[0].reason == r"reset\n\x1b[2J"
+
+
 def test_results_are_awaited_from_the_start() -> None:
     watch = Watch()
     watch.intake.begin()
@@ -158,6 +164,10 @@ def test_results_are_awaited_from_the_start() -> None:
         (told(healthy="yes"), "Expected `bool`, got `str` - at `$.results[0].healthy`"),
         (told(surprise=1), "Object contains unknown field `surprise` - at `$.results[0]`"),
         (told(time="now"), "Invalid isoformat string: 'now' - at `$.results[0].time`"),
+        *[
+            (told(time=time), "is not from 1970 to 2116, as stores keep - at `$.results[0].time`")
+            for time in ("0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2300-01-01T00:00:00Z")
+        ],
         (told(anycast="x"), "the intent has no probe of 'x' at pe1 from 'pe1'"),
         (told(site="pe2"), "the intent has no probe of 'anchor' at pe2 from 'pe1'"),
         ({**told(), "prober": "me"}, "the intent has no probe from 'me'"),

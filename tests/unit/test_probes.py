@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import socket
 import socketserver
 import threading
@@ -174,6 +175,30 @@ def test_icmp() -> None:
     assert reason(icmp.ask("127.255.255.255", True, 0.3)) != ""
 
 
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """As on a machine whose files are all taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("way", "what"),
+    [(tcp, 1), (http, "/"), (http, f"https://{HERE}/"), (dns_probe, "a.net"), (icmp, True)],
+)
+def test_what_the_prober_lacks_says_nothing_of_the_service(way: Any, what: object) -> None:
+    async def run() -> None:
+        with no_descriptors():
+            await way.ask(HERE, what, 30)
+
+    with pytest.raises(CannotProbe, match="too many open files"):
+        asyncio.run(run())
+
+
 # The prober
 
 
@@ -251,3 +276,34 @@ def test_pauses_vary_within_the_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses = len({round(b - a, 4) for a, b in pairwise(times)})
     assert pauses > 1
     assert all(b - a >= 0.05 * 0.9 - 0.005 for a, b in pairwise(times))
+
+
+def test_a_fault_of_the_prober_is_told_and_got_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [RuntimeError("a bug")] * 3
+    found: list[Result] = []
+
+    async def faulty(address: str, what: object, timeout: float) -> None:  # noqa: ASYNC109
+        if faults:
+            raise faults.pop()
+
+    def take(result: Result) -> None:
+        found.append(result)
+        if len(found) == 1:
+            raise ValueError("nobody expects it")
+
+    monkeypatch.setattr("collector.inputs.probes.prober.WAYS", {"tcp": faulty})
+
+    async def run() -> None:
+        prober = Prober([duty()], take, chance=lambda: 0.0)
+        prober.start()
+        await until(lambda: len(found) == 3)
+        assert prober.cannot == {}
+        await prober.close()
+
+    asyncio.run(run())
+    assert [result.reason for result in found] == [None] * 3
+    told = [record.getMessage() for record in caplog.records]
+    fault = "cannot probe anchor at pe1: tcp 1: a fault of anchorwatch:"
+    assert told == [f"{fault} RuntimeError('a bug')", f"{fault} ValueError('nobody expects it')"]

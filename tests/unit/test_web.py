@@ -270,12 +270,12 @@ class Impaired:
 
 
 class Spool:
-    depth, octets, max_octets, age = 3, 5000, 4096, 12.5
+    depth, octets, max_octets, age, set_aside = 3, 5000, 4096, 12.5, 1
 
 
 class Writer:
     rows_written, inserts, failures, pending_octets, full = 100, 4, 1, 600, True
-    rows_spooled, spool = 120, Spool()
+    rows_spooled, rows_left_out, spool = 120, 7, Spool()
 
 
 def values(metrics: Metrics) -> dict[str, float]:
@@ -346,6 +346,8 @@ def test_every_metric_has_its_value(parts: tuple[Outbox, Delivery]) -> None:
         "anchorwatch_store_inserts_total": 4,
         "anchorwatch_store_insert_failures_total": 1,
         "anchorwatch_spool_rows_total": 120,
+        "anchorwatch_spool_rows_left_out_total": 7,
+        "anchorwatch_spool_segments_refused": 1,
         "anchorwatch_spool_pending_bytes": 600,
         "anchorwatch_spool_segments": 3,
         "anchorwatch_spool_bytes": 5000,

@@ -17,12 +17,11 @@ from anchorwatch.board.past import Past
 from anchorwatch.board.stories import cursor_of, evidence_values, incidents, story_of
 from anchorwatch.pictures.lanes import site_of
 from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of, page_by_place
-from collector.event import rfc3339
+from collector.event import FOREVER, rfc3339
 from collector.store.backend import Reader
 from collector.store.differences import diff_rows, flowspec_diff_rows
 from collector.store.history import timeline_of
 from collector.store.moments import (
-    FOREVER,
     moment_of_incident,
     names_incident,
     parse_moment,

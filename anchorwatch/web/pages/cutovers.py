@@ -18,9 +18,8 @@ from anchorwatch.web.api.answers import RefusedError
 from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html
-from collector.event import parse_rfc3339
+from collector.event import FOREVER, parse_rfc3339
 from collector.store.backend import StoreError
-from collector.store.moments import FOREVER
 from detectors.documents import did_you_mean
 
 MOST_INCIDENTS = 50

@@ -22,6 +22,7 @@ from collector.inputs.gobgp.update import withdrawals as withdrawals_of
 from collector.wire.cursor import WireError
 from collector.wire.families import family_name
 from collector.wire.session import LONGEST_DUMP, QUIET
+from collector.wire.texts import shown
 
 Message = Any
 
@@ -305,7 +306,7 @@ class GobgpSession:
         """The peer is down, and with it all its routes: GoBGP says nothing of them."""
         peer.up = False
         message = getattr(state, "disconnect_message", "")
-        reason = f"said by GoBGP: {message}" if message else "GoBGP does not say why"
+        reason = f"said by GoBGP: {shown(message)}" if message else "GoBGP does not say why"
         fields = {**peer.who, "epoch": peer.table.epoch}
         events = [self._event(now, Kind.PEER_DOWN, **fields, reason=reason)]
         return events + self._gone(peer.table.clear(), fields, now, "the peer is down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import icmplib
 
-from collector.inputs.probes.base import CannotProbe, ProbeFailed
+from collector.inputs.probes.base import CannotProbe, ProbeFailed, fault_of
 
 _HINT = "let net.ipv4.ping_group_range include its group, or give it CAP_NET_RAW"
 
@@ -20,6 +20,6 @@ async def ask(address: str, what: object, timeout: float) -> None:  # noqa: ASYN
     except icmplib.SocketPermissionError as error:
         raise CannotProbe(f"this user may not send ICMP: {_HINT}") from error
     except icmplib.ICMPLibError as error:
-        raise ProbeFailed(str(error).lower()) from error
+        raise fault_of(error, str(error).lower()) from error
     if not host.is_alive:
         raise ProbeFailed(f"no reply within {timeout:g} s")

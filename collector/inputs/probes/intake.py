@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from collector.event import Event, Feed, Kind, Provenance
 from collector.inputs.probes.report import Report
+from collector.wire.texts import shown
 
 HEALTHY, FAILED, AWAITED = "healthy", "failed", "awaited"
 
@@ -98,7 +99,7 @@ class ProbeIntake:
                     time=result.moment,
                     prefix=expected.prefix,
                     information=information,
-                    reason=None if result.healthy else result.reason or "no reason given",
+                    reason=None if result.healthy else shown(result.reason or "no reason given"),
                 )
             )
         for event, result in zip(events, report.results, strict=True):

@@ -118,11 +118,15 @@ class Prober:
 
     async def _once(self, duty: Duty) -> None:
         try:
-            result = await probe(duty)
+            self._on_result(await probe(duty))
         except CannotProbe as error:
-            if str(duty) not in self.cannot:
-                log.error("cannot probe %s: %s", duty, error)
-            self.cannot[str(duty)] = str(error)
+            self._cannot(duty, str(error))
+        except Exception as error:  # noqa: BLE001 - a defect must be told, not end the duty
+            self._cannot(duty, f"a fault of anchorwatch: {error!r}", error)
         else:
             self.cannot.pop(str(duty), None)
-            self._on_result(result)
+
+    def _cannot(self, duty: Duty, why: str, fault: Exception | None = None) -> None:
+        if self.cannot.get(str(duty)) != why:  # once, not each time
+            log.error("cannot probe %s: %s", duty, why, exc_info=fault)
+        self.cannot[str(duty)] = why

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from collector.event import parse_rfc3339, rfc3339
+from collector.event import FOREVER, parse_rfc3339, rfc3339
 from collector.inputs.probes.prober import Result
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -30,8 +30,11 @@ class Reported(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
 
     @property
     def moment(self) -> int:
-        """`time` in ns. Raises ValueError."""
-        return parse_rfc3339(self.time)
+        """`time` in ns. Raises ValueError, also where no store keeps it."""
+        moment = parse_rfc3339(self.time)
+        if not 0 <= moment < FOREVER:
+            raise ValueError(f"{self.time!r} is not from 1970 to 2116, as stores keep")
+        return moment
 
 
 class Report(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

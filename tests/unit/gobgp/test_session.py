@@ -122,6 +122,17 @@ def test_the_same_again_is_no_event_and_a_change_is_one(spoken: Dialect) -> None
     assert talk.adj_in(talk.table(talk.path("198.51.100.0/24", withdraw=True))) == []
 
 
+def test_why_a_peer_is_down_commands_nothing(spoken: Dialect) -> None:
+    talk = Talk(spoken)
+    talk.dumped("198.51.100.0/24")
+    down = talk.peer(3, 1)
+    if not hasattr(down.peer.peer.state, "disconnect_message"):
+        assert talk.adj_in(down)[0].reason == "GoBGP does not say why"
+        return
+    down.peer.peer.state.disconnect_message = "bye\n\x1b[2J"
+    assert talk.adj_in(down)[0].reason == r"said by GoBGP: bye\n\x1b[2J"
+
+
 def test_a_peer_that_goes_down_and_comes_back(spoken: Dialect) -> None:
     talk = Talk(spoken)
     talk.dumped("198.51.100.0/24")

@@ -53,15 +53,18 @@ def test_only_a_new_kill_switch_ends_a_wait_and_only_once(tmp_path: Path) -> Non
         for _ in range(20):
             delivery.wake()
             await asyncio.sleep(0.002)
-        outbox.record([incident("b")])
+        outbox.record([incident("b")])  # it may be the page that is at fault: one other is tried
+        delivery.wake()
+        await until(lambda: receiver.tried == ["a", "b"])
+        outbox.record([incident("c")])
         delivery.wake()
         await asyncio.sleep(0.05)
-        assert receiver.tried == ["a"]
+        assert receiver.tried == ["a", "b"]
         outbox.record([incident("k", kill=True)])
         for _ in range(20):
             delivery.wake()
             await asyncio.sleep(0.002)
-        assert receiver.tried == ["a", "k"]
+        assert receiver.tried == ["a", "b", "k"]
         # An open incident that becomes a kill switch: its earlier page, then all that waits.
         receiver.fault = None
         outbox.record([incident("b", "updated", kill=True)])
@@ -71,7 +74,105 @@ def test_only_a_new_kill_switch_ends_a_wait_and_only_once(tmp_path: Path) -> Non
         outbox.close()
 
     asyncio.run(run())
-    assert receiver.got == [("k", "open"), ("b", "open"), ("b", "updated"), ("a", "open")]
+    first = [("k", "open"), ("b", "open"), ("b", "updated")]
+    assert receiver.got == [*first, ("a", "open"), ("c", "open")]
+
+
+class Choosy(Receiver):
+    """Does not take some incidents, and notes when it was asked for any."""
+
+    def __init__(self, *odd: str) -> None:
+        super().__init__()
+        self.odd = set(odd)
+        self.asked: list[tuple[float, str]] = []
+
+    async def send(self, incident: Incident) -> None:
+        self.asked.append((time.monotonic(), incident.id))
+        if incident.id in self.odd:
+            raise PageError("status 500", retry=True)
+        await super().send(incident)
+
+
+def test_a_page_that_a_receiver_chokes_on_holds_up_no_other(tmp_path: Path) -> None:
+    receiver = Choosy("a", "k")
+
+    async def run() -> None:
+        outbox = Outbox(tmp_path / "outbox", ["p"])
+        delivery = Delivery(outbox, [receiver], first_wait=0.05, longest_wait=0.2)
+        outbox.record([incident("a"), incident("k", kill=True)])
+        outbox.record([incident(name) for name in "bcd"] + [incident("a", "resolved")])
+        delivery.start()
+        await until(lambda: len(receiver.got) == 3)
+        await until(lambda: sum(name == "a" for _, name in receiver.asked) >= 4)
+        outbox.record([incident("e")])  # now that it is known which pages are at fault: at once
+        delivery.wake()
+        began = time.monotonic()
+        await until(lambda: len(receiver.got) == 4)
+        assert time.monotonic() - began < 0.1
+        assert delivery.last_error == {"p": "status 500"}, "it is told as long as one waits"
+        receiver.odd.clear()
+        await until(lambda: not outbox.pending("p"))
+        assert delivery.last_error == {}
+        await delivery.stop()
+        outbox.close()
+
+    asyncio.run(run())
+    assert [name for name, _ in receiver.got[:4]] == ["b", "c", "d", "e"]
+    assert [state for name, state in receiver.got if name == "a"] == ["open", "resolved"]
+    times = [at for at, name in receiver.asked if name == "a"]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert waits[-2] >= 0.95 * 0.15, "it waits ever longer"
+
+
+def test_of_a_receiver_that_is_down_one_page_after_the_other_is_asked(tmp_path: Path) -> None:
+    names = "abcdef"
+    receiver = Choosy(*names)
+
+    async def run() -> None:
+        outbox = Outbox(tmp_path / "outbox", ["p"])
+        delivery = Delivery(outbox, [receiver], first_wait=0.04, longest_wait=0.04)
+        outbox.record([incident(name) for name in names])
+        delivery.start()
+        await until(lambda: len(receiver.asked) >= 9)
+        receiver.odd.clear()
+        await until(lambda: not outbox.pending("p"))
+        await delivery.stop()
+        outbox.close()
+
+    asyncio.run(run())
+    assert [name for _, name in receiver.asked[:8]] == [*names, "a", "b"]
+    times = [at for at, _ in receiver.asked[1:9]]
+    assert all(later - earlier >= 0.028 for earlier, later in itertools.pairwise(times))
+    assert {name for name, _ in receiver.got} == set(names)
+    assert receiver.asked[-1][0] - times[-1] < 0.2, "once it is back, all goes out"
+
+
+def test_who_is_refused_for_now_is_asked_again_for_so_long(tmp_path: Path) -> None:
+    """A token that is being replaced costs no page; one that is wrong holds none for ever."""
+    receiver = Down(PageError("status 401", retry=True, within=0.5))
+
+    async def run() -> None:
+        outbox = Outbox(tmp_path / "outbox", ["p"])
+        delivery = Delivery(outbox, [receiver], first_wait=0.02, longest_wait=0.02)
+        fresh = [incident(name, time=time.time_ns()) for name in "ab"]
+        outbox.record([*fresh, incident("old")])  # of before the start: that long nobody tried
+        delivery.start()
+        await until(lambda: len(receiver.tried) > 6)
+        receiver.fault = None
+        await until(lambda: not outbox.pending("p"))
+        assert delivery.failed == {("p", "retried"): len(receiver.tried) - 3}
+        receiver.fault = PageError("status 401", retry=True, within=0.2)
+        outbox.record([incident(name, time=time.time_ns()) for name in "cd"])
+        began = time.monotonic()
+        delivery.wake()
+        await until(lambda: not outbox.pending("p"))
+        assert time.monotonic() - began > 0.19
+        assert delivery.failed["p", "dropped"] == 2
+        await delivery.stop()
+        outbox.close()
+
+    asyncio.run(run())
+    assert sorted(name for name, _ in receiver.got) == ["a", "b", "old"]
 
 
 def test_the_wait_grows_up_to_the_longest(tmp_path: Path) -> None:

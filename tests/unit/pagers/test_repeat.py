@@ -72,8 +72,20 @@ def test_a_receiver_that_is_down_is_not_asked_for_each(tmp_path: Path) -> None:
         tried.append(incident.id)
         raise PageError("down", retry=True)
 
-    run_until(told(tmp_path, "a", "b"), Forgetful(fail), lambda _: len(tried) >= 3)
-    assert set(tried) == {"a"}
+    run_until(told(tmp_path, *"abcd"), Forgetful(fail), lambda _: len(tried) >= 6)
+    assert tried[:6] == ["a", "b", "c", "d", "a", "b"], "two in a round"
+
+
+def test_one_that_a_receiver_chokes_on_does_not_silence_the_others(tmp_path: Path) -> None:
+    def choke(incident: Incident) -> None:
+        if incident.id in ("a", "b"):
+            raise PageError("status 500", retry=True)
+
+    receiver = Forgetful(choke)
+    outbox = told(tmp_path, "a", "b", "c", "d")
+    delivery = run_until(outbox, receiver, lambda _: receiver.got.count(("d", "open")) == 3)
+    assert receiver.got[:4] == [("c", "open"), ("d", "open")] * 2
+    assert delivery.last_error == {"p": "status 500"}
 
 
 def test_news_goes_before_what_is_told_again(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from collector.store.embedded import EmbeddedStore
 from collector.store import frames
 from collector.store.history import *
 from collector.store.rules import *
+from collector.store.segment import read_segment
 from collector.store.rows import *
 from collector.store.spool import Spool
 from collector.store.writer import Writer

@@ -185,12 +185,47 @@ def test_blocks_that_a_power_cut_damaged_are_left_out(
 
 
 def test_a_segment_without_a_journal_is_empty(tmp_path: Path) -> None:
-    (tmp_path / "1.open").mkdir()
-    (tmp_path / "2.stored").mkdir()
-    (tmp_path / "2.stored" / JOURNAL).write_bytes(b"half deleted")
+    spool = Spool(tmp_path)
+    spool.append([event(1)])
+    spool.append([event(2)])
+    spool.close()
+    (made,) = tmp_path.glob("*.open")
+    (made / JOURNAL).unlink()
+    gone = made.with_suffix(".stored")
+    gone.mkdir()
+    (gone / JOURNAL).write_bytes(b"half deleted")
     spool = Spool(tmp_path)
     assert contents(next_of(spool)).rows == 0
-    assert not (tmp_path / "2.stored").exists()
+    assert not gone.exists()
+
+
+def test_what_others_put_into_the_folder_is_left_alone(tmp_path: Path) -> None:
+    """A file system of its own has a folder `lost+found` that only root may read."""
+    others = ["lost+found", "backup.open", "notes.stored", ".snapshot"]
+    for name in others:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kept").touch()
+    (tmp_path / "lost+found").chmod(0)
+    spool = Spool(tmp_path)
+    assert (spool.depth, spool.octets) == (0, 0)
+    spool.append([event(1)])
+    spool.seal()
+    assert contents(next_of(spool)).events == [event(1)]
+    (tmp_path / "lost+found").chmod(0o700)
+    assert all((tmp_path / name / "kept").exists() for name in others)
+
+
+def test_an_append_that_cannot_be_written_is_taken_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append([event(1), Rows(b"one")])
+    with pytest.raises(OverflowError):
+        spool.append([Rows(b"lost"), msgspec.structs.replace(event(2), time=2**70)])
+    spool.append([event(3), Rows(b"two")])
+    spool.seal()
+    found = contents(next_of(spool))
+    assert found.events == [event(1), event(3)]
+    assert [file.path.read_bytes() for file in found.files.values()] == [b"onetwo"]
+    assert spool.octets == sum(p.stat().st_size for p in next_of(spool).folder.iterdir())
 
 
 def test_a_full_disk_takes_an_append_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -156,20 +156,83 @@ def test_a_store_that_cannot_be_opened_yet_is_waited_for(tmp_path: Path) -> None
     assert out.splitlines() == ["True", "None 0"]
 
 
-def test_a_row_that_no_table_takes_is_told_and_kept(tmp_path: Path) -> None:
+def test_a_row_that_no_table_takes_is_set_aside_and_stops_no_other(tmp_path: Path) -> None:
+    """The rest of its segment goes in, what comes later too, and so does a restart."""
+    out = child(
+        tmp_path,
+        """
+        import msgspec
+        from anchorwatch.status import problems_of
+        writer = Writer.embedded(folder, max_wait=0.01, retry=0.05)
+        good = route("announce", "r1", "10.0.0.1", "192.0.2.50/32", START, "live")
+        bad = msgspec.structs.replace(good, med=2**40)
+        session = make("peer-up", "r1", START, peer="10.0.0.2")
+        writer.put([bad, session])
+        while writer.spool.set_aside == 0:
+            time.sleep(0.01)
+        writer.put([msgspec.structs.replace(good, received=START + 1)])
+        print(writer.close(), writer.spool.depth, writer.rows_written, writer.store_error)
+        print(problems_of(writer))
+        writer = Writer.embedded(folder, max_wait=0.01)
+        writer.put([msgspec.structs.replace(good, received=START + 2)])
+        print(writer.close(), writer.spool.depth, writer.rows_written, writer.spool.set_aside)
+        (aside,) = writer.spool.folder.glob("*.refused")
+        print(read_segment(aside).events == [bad, session])
+        shutil.rmtree(aside)
+        print(writer.spool.set_aside)
+        store = EmbeddedStore(folder)
+        print(store.query("SELECT count() AS n FROM routes")["n"][0].as_py(),
+              store.query("SELECT count() AS n FROM sessions")["n"][0].as_py())
+        """,
+    )
+    first, problems, again, kept, removed, stored = out.splitlines()
+    assert first == "0 0 2 None"
+    assert "some rows can never be stored, 1 segments are in" in problems
+    assert "1099511627776" in problems
+    assert (again, kept, removed, stored) == ("0 0 1 1", "True", "0", "2 1")
+
+
+def test_where_row_after_row_is_refused_all_is_kept_waiting(tmp_path: Path) -> None:
+    """That is no row, but a fault of the program: a full spool then says so."""
+    out = child(
+        tmp_path,
+        """
+        import msgspec
+        from collector.store import writer as module
+        module.MOST_ASIDE = 1
+        writer = Writer.embedded(folder, max_wait=0.01, retry=0.02)
+        bad = route("announce", "r1", "10.0.0.1", "192.0.2.50/32", START, "live")
+        bad = msgspec.structs.replace(bad, med=2**40)
+        writer.put([bad])
+        while writer.spool.set_aside == 0:
+            time.sleep(0.01)
+        writer.put([bad])
+        failures = writer.failures
+        while writer.failures < failures + 10:
+            time.sleep(0.01)
+        print(writer.spool.set_aside, writer.store_error)
+        print(writer.close(0.1), writer.spool.depth)
+        """,
+    )
+    told, kept = out.splitlines()
+    assert told.startswith("1 ")
+    assert "1099511627776" in told
+    assert kept == "0 1"
+
+
+def test_a_row_that_the_spool_cannot_write_is_left_out(tmp_path: Path) -> None:
     out = child(
         tmp_path,
         """
         import msgspec
         writer = Writer.embedded(folder, max_wait=0.01, retry=0.05)
-        bad = route("announce", "r1", "10.0.0.1", "192.0.2.50/32", START, "live")
-        writer.put([msgspec.structs.replace(bad, med=2**40)])
-        while writer.failures < 3:
+        good = route("announce", "r1", "10.0.0.1", "192.0.2.50/32", START, "live")
+        writer.put([msgspec.structs.replace(good, time=-(2**70)), good])
+        deadline = time.monotonic() + 5
+        while writer.rows_written == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
-        print(writer.store_error)
-        print(writer.close(0.1), writer.spool.depth, writer.rows_written)
+        print(writer.pending_octets, writer.rows_left_out, writer.spool_error)
+        print(writer.close(), writer.rows_written)
         """,
     )
-    error, kept = out.splitlines()
-    assert "1099511627776" in error
-    assert kept == "0 1 0"
+    assert out.splitlines() == ["0 1 None", "0 1"]
