@@ -26,7 +26,8 @@ NIGHT = 14
 NEAR = 2.5
 """Seconds that what is shown may be beside the truth: a page counts in whole ones."""
 AGES = """
-[...document.querySelectorAll("time[data-age]")].map((each) => [each.dateTime, each.textContent])
+[...document.querySelectorAll("time[data-age], time[data-lasted]")].map(
+    (each) => [each.dateTime, each.textContent])
 """
 LEFT = "li.cutover [data-ends][data-since] .figure"
 SIZES = {"s": 1, "min": 60}
@@ -54,8 +55,8 @@ def wrong_ages(page: Page) -> list[str]:
     wrong = []
     for moment, text in found:
         truth = time.time() - parse_rfc3339(moment) / 1e9
-        count, _, unit = text.removesuffix(" ago").partition(" ")
-        told = 0 if text == "just now" else int(count) * SIZES[unit]
+        count, _, unit = text.removesuffix(" ago").removeprefix("for ").partition(" ")
+        told = 0 if text in ("just now", "for a moment") else int(count) * SIZES[unit]
         if not told - NEAR <= truth < told + SIZES.get(unit, 1) + NEAR:
             wrong.append(f"{moment}: {text}, and it is {truth:.1f} s")
     return wrong

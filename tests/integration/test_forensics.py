@@ -236,7 +236,7 @@ def test_from_python(story: Path) -> None:
         "discard True",
         "['announced', 'withdrawn']",
         "1",
-        "['open', 'updated', 'updated', 'resolved'] 2 True controller",
+        "['open', 'updated', 'updated', 'resolved'] 4 True controller",
         "2026-12-01 00:00:00 has no time zone",
     ]
 
