@@ -37,7 +37,9 @@ _STYLE = """
   .change { stroke: var(--change); stroke-width: 1.5 }
   .timeline .mark { stroke: var(--ink); stroke-width: 1.5 }
   .timeline .mark.fault { stroke: var(--bad); stroke-dasharray: 5 2 }
-  .timeline .marked { font-size: 12px } .timeline text.marked.fault { fill: var(--bad) }
+  .timeline .marked { paint-order: stroke; stroke: var(--paper); stroke-width: 4px;
+    font-size: 12px }
+  .timeline text.marked.fault { fill: var(--bad) }
 """
 _HATCH = (
     '<defs><pattern id="blind" width="6" height="6" patternUnits="userSpaceOnUse" '
