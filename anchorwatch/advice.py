@@ -103,3 +103,13 @@ def _wait(cutover: dict[str, Any], sites: set[str]) -> str:
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def limits_missed(*, gap_allowed: bool) -> dict[str, str]:
+    """What is said of a cutover that did not keep a limit, by the limit's name."""
+    return {
+        "total": "the deadline was missed",
+        "going_back": "going back took too long",
+        "overlap": "both sites advertised for too long",
+        "gap": "nobody advertised" + " for too long" * gap_allowed,
+    }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 from prometheus_client import Histogram
 from prometheus_client.core import (
-    CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
 )
@@ -23,8 +21,10 @@ from anchorwatch import __version__
 from anchorwatch.board.live import Live
 from anchorwatch.board.metrics import LOOK_BUCKETS, board_metrics
 from anchorwatch.board.past import Past
+from anchorwatch.feed_metrics import of_controllers, of_probes, of_public, of_server
 from anchorwatch.impairments import Impairments
 from anchorwatch.intent_files import IntentFiles
+from anchorwatch.metric_families import counter, gauge
 from anchorwatch.web.clickhouse import Counts
 from collector.event import Event
 from collector.inputs.bgpstream import BgpStreamSource
@@ -127,8 +127,8 @@ class Metrics(Collector):
         yield info
         routes = self._parts.server.routes if self._parts is not None else Counter[str]()
         events = self.events + routes
-        yield _counter("anchorwatch_events", "Events taken in.", ["kind"], events)
-        yield _counter(
+        yield counter("anchorwatch_events", "Events taken in.", ["kind"], events)
+        yield counter(
             "anchorwatch_incident_transitions",
             "Transitions of incidents.",
             ["detector", "state"],
@@ -137,12 +137,12 @@ class Metrics(Collector):
         yield from self.page_latency.collect()
         if self._parts is not None:
             parts = self._parts
-            yield _gauge(
+            yield gauge(
                 "anchorwatch_clock_ahead_seconds",
                 "How far the time of receipt is before the system's clock, which was set back.",
                 parts.clock.ahead / 1e9,
             )
-            yield from _of_server(parts.server)
+            yield from of_server(parts.server)
             yield from _of_engine(parts.engine, parts.impairments)
             failover = parts.engine.rule("failover")
             if isinstance(failover, Failover):
@@ -152,11 +152,11 @@ class Metrics(Collector):
         if self.intent is not None:
             yield from _of_intent(self.intent)
         if self.gobgp:
-            yield from _of_controllers(self.gobgp)
+            yield from of_controllers(self.gobgp)
         if self.public is not None:
-            yield from _of_public(self.public)
+            yield from of_public(self.public)
         if self.probes is not None:
-            yield from _of_probes(self.probes)
+            yield from of_probes(self.probes)
             yield from self.probe_seconds.collect()
         if self.board is not None:
             yield from board_metrics(*self.board)
@@ -166,117 +166,22 @@ class Metrics(Collector):
             yield from self.query_seconds.collect()
 
 
-def _of_server(server: BmpServer) -> Iterator[Metric]:
-    yield _gauge("anchorwatch_bmp_sessions", "BMP sessions that are up.", len(server.sessions))
-    yield _counter(
-        "anchorwatch_bmp_messages", "BMP messages read.", ["router", "type"], server.messages
-    )
-    yield _counter("anchorwatch_bmp_bytes", "Bytes of BMP read.", ["router"], server.octets)
-    yield _counter(
-        "anchorwatch_bmp_refused", "Connections turned away.", ["reason"], server.refused
-    )
-    yield _counter(
-        "anchorwatch_decode_errors",
-        "Messages, or parts of them, that could not be read, or that were read and odd.",
-        ["router", "reason"],
-        server.errors,
-    )
-    yield _counter(
-        "anchorwatch_sender_quirks",
-        "What senders did that the RFCs do not say.",
-        ["router", "quirk"],
-        server.quirks,
-    )
-
-
 def _of_intent(files: IntentFiles) -> Iterator[Metric]:
-    yield _counter(
+    yield counter(
         "anchorwatch_intent_reloads",
         "How often the intent was read again, by what became of it.",
         ["result"],
         files.reloads,
     )
-    yield _gauge(
+    yield gauge(
         "anchorwatch_intent_used_since_seconds",
         "When the intent that is in use was read, in seconds since 1970.",
         files.used_since / 1e9,
     )
 
 
-def _of_controllers(clients: Sequence[GobgpClient]) -> Iterator[Metric]:
-    for name, text, value in _GOBGP_GAUGES:
-        family = GaugeMetricFamily(f"anchorwatch_gobgp_{name}", text, labels=["router"])
-        for client in clients:
-            family.add_metric([client.controller.name], value(client))
-        yield family
-    for name, text, label, counts in _GOBGP_COUNTERS:
-        found = {
-            (client.controller.name, key): count
-            for client in clients
-            for key, count in counts(client).items()
-        }
-        yield _counter(f"anchorwatch_gobgp_{name}", text, ["router", label], found)
-
-
-_GOBGP_GAUGES: tuple[tuple[str, str, Callable[[GobgpClient], float]], ...] = (
-    ("up", "1 while the controller is connected over gRPC.", lambda c: c.up),
-    ("lag_seconds", "How long the oldest message waits to be taken in.", lambda c: c.lag),
-    ("queue_messages", "Messages that were read and not taken in.", lambda c: len(c.queue)),
-    ("queue_bytes", "Size of what was read and not taken in.", lambda c: c.queue.octets),
-    ("stalled", "1 while nothing was taken in for 10 seconds.", lambda c: c.is_stalled),
-)
-_GOBGP_COUNTERS: tuple[tuple[str, str, str, Callable[[GobgpClient], Counter[str]]], ...] = (
-    ("paths", "Paths read over gRPC, by view.", "view", lambda c: c.session.paths),
-    ("unchanged", "Paths that said nothing new, by view.", "view", lambda c: c.session.unchanged),
-    ("connects", "Connections, by how they came out.", "outcome", lambda c: c.connects),
-    ("errors", "Paths that could not be read.", "reason", lambda c: c.session.errors),
-)
-
-
-def _of_public(source: BgpStreamSource) -> Iterator[Metric]:
-    seen = source.vantage_points
-    yield _gauge(
-        "anchorwatch_bgpstream_vantage_points",
-        "Public vantage points that the stream has shown since it began.",
-        len(seen.up),
-    )
-    yield _counter(
-        "anchorwatch_bgpstream_elements",
-        "Elements of watched prefixes that came, by vantage point.",
-        ["router"],
-        seen.elements,
-    )
-    yield _counter(
-        "anchorwatch_bgpstream_errors",
-        "Elements and records that could not be taken.",
-        ["router", "reason"],
-        seen.errors,
-    )
-    yield _counter(
-        "anchorwatch_bgpstream_failures",
-        "Streams that broke and were opened again.",
-        [],
-        {(): source.failures},
-    )
-
-
-def _of_probes(intake: ProbeIntake) -> Iterator[Metric]:
-    yield _counter(
-        "anchorwatch_probes",
-        "Results of probes that were taken in.",
-        ["prober", "anycast", "result"],
-        intake.taken,
-    )
-    yield _counter(
-        "anchorwatch_probes_refused",
-        "Reports of probers that were turned away.",
-        ["reason"],
-        intake.refused,
-    )
-
-
 def _of_engine(engine: Engine, impairments: Impairments) -> Iterator[Metric]:
-    yield _gauge(
+    yield gauge(
         "anchorwatch_feeds_blind",
         "Routers whose tables are not completely seen now.",
         len(engine.blind),
@@ -298,7 +203,7 @@ def _of_engine(engine: Engine, impairments: Impairments) -> Iterator[Metric]:
     for severity in ("info", "warning", "critical"):
         family.add_metric([severity], by_severity[severity])
     yield family
-    yield _counter(
+    yield counter(
         "anchorwatch_rule_errors", "Judgements lost to a fault in a rule.", ["rule"], engine.errors
     )
 
@@ -318,41 +223,41 @@ def _of_failovers(rule: Failover) -> Iterator[Metric]:
 
 def _of_writer(writer: Writer) -> Iterator[Metric]:
     rows, inserts, failures = writer.rows_written, writer.inserts, writer.failures
-    yield _counter("anchorwatch_store_rows_written", "Rows written to the store.", [], {(): rows})
-    yield _counter("anchorwatch_store_inserts", "Inserts that succeeded.", [], {(): inserts})
-    yield _counter("anchorwatch_store_insert_failures", "Inserts that failed.", [], {(): failures})
-    yield _counter(
+    yield counter("anchorwatch_store_rows_written", "Rows written to the store.", [], {(): rows})
+    yield counter("anchorwatch_store_inserts", "Inserts that succeeded.", [], {(): inserts})
+    yield counter("anchorwatch_store_insert_failures", "Inserts that failed.", [], {(): failures})
+    yield counter(
         "anchorwatch_spool_rows", "Rows received: in the spool.", [], {(): writer.rows_spooled}
     )
-    yield _counter(
+    yield counter(
         "anchorwatch_spool_rows_left_out",
         "Rows lost, as the spool cannot write them.",
         [],
         {(): writer.rows_left_out},
     )
-    yield _gauge(
+    yield gauge(
         "anchorwatch_spool_pending_bytes",
         "Rows in memory, not yet in the spool.",
         writer.pending_octets,
     )
     spool = writer.spool
-    yield _gauge("anchorwatch_spool_segments", "Segments not yet in the store.", spool.depth)
-    yield _gauge(
+    yield gauge("anchorwatch_spool_segments", "Segments not yet in the store.", spool.depth)
+    yield gauge(
         "anchorwatch_spool_segments_refused",
         "Segments set aside, as something in them cannot be stored.",
         spool.set_aside,
     )
-    yield _gauge("anchorwatch_spool_bytes", "Size of what is not yet in the store.", spool.octets)
-    yield _gauge("anchorwatch_spool_max_bytes", "Size of a full spool.", spool.max_octets)
-    yield _gauge("anchorwatch_spool_age_seconds", "Age of the oldest row in the spool.", spool.age)
-    yield _gauge(
+    yield gauge("anchorwatch_spool_bytes", "Size of what is not yet in the store.", spool.octets)
+    yield gauge("anchorwatch_spool_max_bytes", "Size of a full spool.", spool.max_octets)
+    yield gauge("anchorwatch_spool_age_seconds", "Age of the oldest row in the spool.", spool.age)
+    yield gauge(
         "anchorwatch_reading_paused", "1 while no BMP is read, as the spool is full.", writer.full
     )
 
 
 def _of_pages(outbox: Outbox, delivery: Delivery) -> Iterator[Metric]:
-    yield _counter("anchorwatch_pages_sent", "Pages accepted.", ["pager"], delivery.sent)
-    yield _counter(
+    yield counter("anchorwatch_pages_sent", "Pages accepted.", ["pager"], delivery.sent)
+    yield counter(
         "anchorwatch_pages_failed",
         "Attempts to page that failed, by what became of the page.",
         ["pager", "outcome"],
@@ -378,27 +283,15 @@ def _of_pages(outbox: Outbox, delivery: Delivery) -> Iterator[Metric]:
 
 
 def _of_questions(asked: Counts) -> Iterator[Metric]:
-    yield _counter(
+    yield counter(
         "anchorwatch_queries",
         "Questions of others to the store, by what became of them.",
         ["result"],
         asked.queries,
     )
-    yield _counter(
+    yield counter(
         "anchorwatch_queries_rejected",
         "Requests to the store that were turned away before they were read.",
         ["reason"],
         asked.rejected,
     )
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _counter(name: str, text: str, labels: Sequence[str], values: Mapping[Any, int]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=labels)
-    # The parts may count in other threads while this reads.
-    for key, value in list(values.items()):
-        family.add_metric(list(key) if isinstance(key, tuple) else [key], value)
-    return family

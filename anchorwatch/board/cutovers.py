@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anchorwatch.advice import STEPS
+from anchorwatch.advice import STEPS, limits_missed
 from anchorwatch.board.now import FINE, UNKNOWN, VIOLATED, Item
 from anchorwatch.board.tracks import Glimpse, Tracks, follows, glimpse
 from anchorwatch.cutovers import earlier, vantage_points
@@ -138,14 +138,14 @@ def _stage(engine: Engine, cutover: Cutover, progress: Progress, now: int) -> st
 def _broken(cutover: Cutover, progress: Progress) -> list[str]:
     """What was not as planned in one that is complete, in few words each."""
     took = progress.complete - progress.begun if progress.begun else 0
-    words = {
-        "the deadline was missed": took > cutover.deadline,
-        "its window was over": bool(took) and progress.complete > cutover.window.end,
-        "both sites advertised for too long": progress.overlap > cutover.max_overlap,
-        "nobody advertised" + " for too long" * bool(cutover.max_gap): progress.gap
-        > cutover.max_gap,
+    missed = {
+        "total": took > cutover.deadline,
+        "window": bool(took) and progress.complete > cutover.window.end,
+        "overlap": progress.overlap > cutover.max_overlap,
+        "gap": progress.gap > cutover.max_gap,
     }
-    return [said for said, so in words.items() if so]
+    words = limits_missed(gap_allowed=bool(cutover.max_gap)) | {"window": "its window was over"}
+    return [words[name] for name, so in missed.items() if so]
 
 
 def _state(

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from anchorwatch.advice import limits_missed
 from anchorwatch.cutovers import durations, standing
 from anchorwatch.pictures.scale import SECOND, clock, exact
 from anchorwatch.reports.happenings import flush_proof, happenings, vantage_points
@@ -199,13 +200,8 @@ def _incidents(transitions: Iterable[Json], name: str) -> list[Json]:
 
 def broken(facts: Json) -> list[str]:
     """What was not as planned, in few words each."""
-    timers, plan = facts["timers"], facts["plan"]
-    words = {
-        "total": "the deadline was missed",
-        "going_back": "going back took too long",
-        "overlap": "both sites advertised for too long",
-        "gap": "nobody advertised for too long" if plan["max_gap"] else "nobody advertised",
-    }
+    timers = facts["timers"]
+    words = limits_missed(gap_allowed=bool(facts["plan"]["max_gap"]))
     found = [words[name] for name, timer in timers.items() if not timer["kept"]]
     if facts["outcome"] == "under way" and not timers["total"]["kept"]:
         left = sum(each["proof"] == "left" for each in facts["flush"])
