@@ -104,7 +104,8 @@ def _kill_switch(port: int) -> tuple[bytes, bytes]:
     )
 
 
-def _greeting() -> bytes:
+def greeting() -> bytes:
+    """A session comes up and shows all services at home, and no rule."""
     families = [(1, 1), (1, 133)]
     local = HOME.rjust(16, b"\0") + struct.pack("!HH", 179, 40_000)
     ends = (
@@ -166,7 +167,7 @@ class Ends:
                 writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
-def settings(folder: Path, bmp: int, web: int, hook: int) -> None:
+def settings(folder: Path, bmp: int, web: int, hook: int, store: int = 0) -> None:
     """What the watch is to do."""
     services = "\n".join(
         f"  - {{name: s{number}, prefix: 192.0.2.{number}/32, home: [home]}}"
@@ -179,7 +180,7 @@ def settings(folder: Path, bmp: int, web: int, hook: int) -> None:
     (folder / "anchorwatch.yaml").write_text(
         "intent: intent.yaml\n"
         f"bmp: {{listen: 127.0.0.1:{bmp}, routers: [{{address: 127.0.0.0/8}}]}}\n"
-        f"web: {{listen: 127.0.0.1:{web}}}\nstore: {{listen: 127.0.0.1:0}}\n"
+        f"web: {{listen: 127.0.0.1:{web}}}\nstore: {{listen: 127.0.0.1:{store}}}\n"
         f"pagers: [{{webhook: {{url: 'http://127.0.0.1:{hook}/page'}}}}]\n"
     )
 
@@ -192,7 +193,7 @@ async def probe(port: int, ends: Ends, count: int) -> Took:
     took: Took = {}
     with socket.create_connection(("127.0.0.1", port), source_address=(ROUTER, 0)) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wire.sendall(_greeting())
+        wire.sendall(greeting())
         await asyncio.sleep(WARM_UP)
         for alarm in alarms(count):
             detector = "flowspec_policy" if alarm.kind == KILL_SWITCH else "dual_advertisement"
