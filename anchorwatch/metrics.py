@@ -22,6 +22,7 @@ from anchorwatch.board.live import Live
 from anchorwatch.board.metrics import LOOK_BUCKETS, board_metrics
 from anchorwatch.board.past import Past
 from anchorwatch.feed_metrics import of_controllers, of_probes, of_public, of_server
+from anchorwatch.heartbeat import Heartbeat
 from anchorwatch.impairments import Impairments
 from anchorwatch.intent_files import IntentFiles
 from anchorwatch.metric_families import counter, gauge
@@ -103,6 +104,8 @@ class Metrics(Collector):
         """Where the intent comes from."""
         self.probes: ProbeIntake | None = None
         """Where results of probes come in."""
+        self.heartbeat: Heartbeat | None = None
+        """Who waits to hear from us, where somebody does."""
         self._parts: Parts | None = None
 
     def probed(self, prober: str, anycast: str, seconds: float) -> None:
@@ -149,6 +152,13 @@ class Metrics(Collector):
                 yield from _of_failovers(failover)
             yield from _of_writer(parts.writer)
             yield from _of_pages(parts.outbox, parts.delivery)
+        if self.heartbeat is not None:
+            yield counter(
+                "anchorwatch_heartbeats",
+                "Heartbeats that were due, by what became of them.",
+                ["outcome"],
+                self.heartbeat.beats,
+            )
         if self.intent is not None:
             yield from _of_intent(self.intent)
         if self.gobgp:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from anchorwatch.errors import UserError
 from anchorwatch.gobgp_settings import GobgpSettings
+from anchorwatch.heartbeat import HeartbeatSettings
 from anchorwatch.server_settings import ServerSettings, TtlSettings
 from anchorwatch.web_settings import Listen, Served, WebSettings
 from collector.inputs.bgpstream import Request
@@ -159,6 +160,8 @@ class Settings(_Section):
     store: StoreSettings = StoreSettings()
     pagers: tuple[PagerSettings, ...] = ()
     """Who is told. Without any, incidents are logged and stored only."""
+    heartbeat: HeartbeatSettings | None = None
+    """Who is told again and again that all is well with the watch, and alarms when that ends."""
 
     @property
     def spool_folder(self) -> Path:
@@ -224,5 +227,7 @@ def read_settings(path: Path) -> Settings:
             "web": settings.web.beside(here),
             "store": settings.store.beside(here),
             "spool": settings.spool.beside(here),
+            "pagers": tuple(each.beside(here) for each in settings.pagers),
+            "heartbeat": settings.heartbeat and settings.heartbeat.beside(here),
         }
     )

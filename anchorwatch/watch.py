@@ -20,6 +20,7 @@ from anchorwatch.errors import UserError
 from anchorwatch.held import HeldError, open_held
 from anchorwatch.impairments import Impairments
 from anchorwatch.kept import Keeping
+from anchorwatch.lifeline import Lifeline
 from anchorwatch.metrics import Metrics, Parts
 from anchorwatch.opening import open_writer
 from anchorwatch.own_probes import OwnProbes, own_duties
@@ -28,6 +29,7 @@ from anchorwatch.public import public_request
 from anchorwatch.reloading import Reloading
 from anchorwatch.served import ServedStore
 from anchorwatch.settings import Settings
+from anchorwatch.sources import Sources
 from anchorwatch.status import feeds, probers, problems_of, status
 from anchorwatch.web.api.cutovers import CutoverQuestions
 from anchorwatch.web.api.probes import probes_endpoint
@@ -36,10 +38,7 @@ from anchorwatch.web.app import Health, WebServer, create_app
 from anchorwatch.web.pages.routes import board_routes
 from anchorwatch.web_settings import split_listen
 from collector.event import Event, Feed
-from collector.inputs.bgpstream import BgpStreamSource, Request
-from collector.inputs.bmp import Allowed, BmpServer
 from collector.inputs.clock import Clock
-from collector.inputs.gobgp.client import GobgpClient
 from collector.native import Block
 from collector.store.backend import Reader, StoreError
 from collector.store.opening import open_store
@@ -77,6 +76,7 @@ class Watch:
         own_duties(settings.prober, intent)  # before anything is opened
         try:
             pagers = build_pagers(settings.pagers)
+            self._lifeline = Lifeline(settings.heartbeat, self._health)
             settings.state.mkdir(parents=True, exist_ok=True)
             # This comes first: its lock says whether the state is ours to touch.
             self._writer = open_writer(settings)
@@ -114,13 +114,15 @@ class Watch:
         )
         self._recording = Keeping(OutboxError, "pages cannot be recorded")
         self._unrecorded: list[Incident] = []
-        self._server = BmpServer(
-            [Allowed.of(r.address, r.name, r.sender) for r in settings.bmp.routers],
-            self._take,
-            self._writer.room,
-            self._clock,
-            watched=intent.watched_prefixes(),
+        self._sources = Sources(
+            settings,
+            intent,
+            public,
+            take=self._take,
+            room=self._writer.room,
+            clock=self._clock,
         )
+        self._server = self._sources.server
         self._parts = Parts(
             self._clock,
             self._server,
@@ -138,26 +140,15 @@ class Watch:
             lambda: self._health().problems,
             self._metrics.board_seconds.observe,
         )
-        self._gobgp = self._metrics.gobgp = self._controllers()
-        self._public = self._metrics.public = self._public_source(public)
+        self._metrics.gobgp, self._metrics.public = self._sources.gobgp, self._sources.public
         take = partial(self._take, blocks=())
         self._probes = OwnProbes(settings.prober, take, self._clock, self._metrics.probed)
         self._metrics.probes = self._probes.intake
         self._reloading = Reloading(intent, settings, self._parts, self._probes, self._adopted)
         self._metrics.intent = self._reloading.files
+        self._metrics.heartbeat = self._lifeline.heartbeat
         if restored:
             log.info("%d incidents were open before; they are judged again", len(restored))
-
-    def _controllers(self) -> list[GobgpClient]:
-        take, room = partial(self._take, blocks=()), self._writer.room
-        controllers = [each.controller() for each in self._settings.gobgp]
-        return [GobgpClient(each, take, room, self._clock) for each in controllers]
-
-    def _public_source(self, request: Request | None) -> BgpStreamSource | None:
-        if request is None:
-            return None
-        take = partial(self._take, blocks=())
-        return BgpStreamSource(request, take, self._writer.room, self._clock)
 
     async def run(self) -> None:
         """Watch until SIGINT or SIGTERM, then write out what is still in memory.
@@ -181,11 +172,9 @@ class Watch:
         log.info("the board is at http://%s/", self._settings.web.listen)
         if served is not None:
             served.start()
-        if self._public is not None:
-            self._public.start()
-        for client in self._gobgp:
-            client.start()
+        self._sources.start()
         self._delivery.start()
+        self._lifeline.start()
         pauses = Pauses(time.monotonic())
         ticker = asyncio.create_task(self._tick(pauses), name="tick")
         # Without it nothing that depends on time is judged: nobody may believe in such a watch.
@@ -194,10 +183,12 @@ class Watch:
         await stop.wait()
         log.info("stopping")
         self._stopping = True
+        await self._lifeline.stop()
         failed = ticker.exception() if ticker.done() else None
         ticker.cancel()
         reader.cancel()
-        await self._close_inputs()
+        await self._probes.close()
+        await self._sources.close()
         self._record()  # what could not be recorded so far may go out yet
         await self._delivery.stop()
         self._board.close()
@@ -213,13 +204,6 @@ class Watch:
         if failed is not None:
             log.critical("the watch has failed and is stopped", exc_info=failed)
             raise UserError(f"the watch has failed: {failed!r}")
-
-    async def _close_inputs(self) -> None:
-        await self._probes.close()
-        await self._server.close()
-        await asyncio.gather(*(client.close() for client in self._gobgp))
-        if self._public is not None:
-            await self._public.close()
 
     def _close_files(self) -> None:
         self._record()
@@ -353,6 +337,7 @@ class Watch:
             self._board.look()
             self._remember()
             pauses.tick(time.monotonic())
+            self._lifeline.tick(time.monotonic())
 
     def _page_sent(self, pager: str, incident: Incident) -> None:
         if incident.state == State.OPEN:

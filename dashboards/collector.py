@@ -274,8 +274,9 @@ def _asked() -> list[timeseries.Panel]:
         ),
         rates_of(
             "Pages failed",
-            "Attempts to page that failed, by what became of the page.",
+            "Attempts to page that failed, by what became of the page, and heartbeats.",
             rate("anchorwatch_pages_failed_total", "outcome"),
+            rate("anchorwatch_heartbeats_total", "outcome", called="heartbeats {{outcome}}"),
         ),
     ]
 

@@ -14,6 +14,7 @@ from anchorwatch.board.live import Live
 from anchorwatch.board.now import Now
 from anchorwatch.board.past import Past
 from anchorwatch.cli import COMMANDS, build_parser, with_moments
+from anchorwatch.heartbeat import Heartbeat, HeartbeatSettings
 from anchorwatch.impairments import Impairments
 from anchorwatch.intent_files import IntentFiles
 from anchorwatch.metrics import Metrics, Parts
@@ -121,6 +122,8 @@ def all_metrics(folder: Path) -> list[str]:
     metrics.probes = ProbeIntake([], print, Clock(), print)
     controller = Controller("rr1", "192.0.2.1:50051")
     metrics.gobgp = [GobgpClient(controller, print, writer.room, Clock())]
+    switch = HeartbeatSettings(url="http://127.0.0.1:1/")
+    metrics.heartbeat = Heartbeat(switch, list, dict)
     metrics.public = BgpStreamSource(Request(prefixes=()), print, writer.room, Clock())
     rows = []
     for family in metrics.collect():

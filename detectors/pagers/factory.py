@@ -44,23 +44,25 @@ class AlertmanagerSettings(_Settings):
     """Where people look further: the link "Source" that Alertmanager shows with each alert."""
 
 
-class WebhookSettings(_Settings):
-    """A receiver of JSON."""
+class Receiver(_Settings):
+    """Who is sent JSON, with a token or without."""
 
     url: Url
-    name: str = "webhook"
     token_file: Path | None = None
     """File whose first line is sent as a bearer token."""
     token_env: str | None = None
     """Environment variable that holds the token instead."""
-    signing_key_file: Path | None = None
-    """File whose first line is the key that bodies are signed with."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.token_file is not None and self.token_env is not None:
             raise ValueError("give token_file or token_env, not both")
         return self
+
+    def beside(self, folder: Path) -> Self:
+        """The same with paths that start there, where they are relative."""
+        file = self.token_file
+        return self.model_copy(update={"token_file": file and folder / file})
 
     def token(self) -> str | None:
         """The token, read now. Raises OSError or ValueError where it cannot be had."""
@@ -72,6 +74,21 @@ class WebhookSettings(_Settings):
                 raise ValueError(f"environment variable {self.token_env} holds no token")
             return token
         return None
+
+
+class WebhookSettings(Receiver):
+    """A receiver of JSON."""
+
+    name: str = "webhook"
+    signing_key_file: Path | None = None
+    """File whose first line is the key that bodies are signed with."""
+
+    def beside(self, folder: Path) -> Self:
+        """The same with paths that start there, where they are relative."""
+        file = self.signing_key_file
+        return (
+            super().beside(folder).model_copy(update={"signing_key_file": file and folder / file})
+        )
 
     def signing_key(self) -> str | None:
         """The key, read now. Raises OSError or ValueError where it cannot be had."""
@@ -96,6 +113,10 @@ class PagerSettings(_Settings):
         if (self.alertmanager is None) == (self.webhook is None):
             raise ValueError("give exactly one of alertmanager and webhook")
         return self
+
+    def beside(self, folder: Path) -> Self:
+        """The same with paths that start there, where they are relative."""
+        return self.model_copy(update={"webhook": self.webhook and self.webhook.beside(folder)})
 
     def build(self) -> Pager:
         """The pager. Raises OSError or ValueError where its secret cannot be had."""

@@ -209,9 +209,19 @@ def exprs() -> dict[str, str]:
         for part in rule["data"]:
             if "expr" in part["model"]:
                 found[f"alert: {rule['title']}"] = part["model"]["expr"]
+    for alert in prometheus_alerts():
+        found[f"Prometheus: {alert['alert']}"] = alert["expr"]
     return found
 
 
+def prometheus_alerts() -> list[dict[str, Any]]:
+    """The alert rules for those who alert from Prometheus."""
+    (group,) = yaml.safe_load(PROMETHEUS.read_text())["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+PROMETHEUS = ROOT / "deploy/prometheus/anchorwatch.rules.yml"
 OF_TABLES = ("anchorwatch_gobgp_", "anchorwatch_board_")
 """What metrics begin with whose names the program puts together, or has elsewhere."""
 

@@ -1,0 +1,57 @@
+"""Tells systemd that the watch is there, and that it still is (sd_notify(3))."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+
+log = logging.getLogger(__name__)
+
+OFTEN = 10.0
+"""Seconds between two words on how it goes, where nobody asks for them more often."""
+
+
+class Supervisor:
+    """Who started us and waits to hear of us: the socket `NOTIFY_SOCKET`, if there is one.
+
+    With `WATCHDOG_USEC`, silence for so long (µs) is taken for a watch that hangs, and ended.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Speak to the socket that the environment names."""
+        address = environment.get("NOTIFY_SOCKET", "")
+        # A leading @ stands for the NUL of an abstract socket.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        asked = environment.get("WATCHDOG_USEC", "")
+        ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        # Twice in the time, as sd_watchdog_enabled(3) advises.
+        self._every = min(int(asked) / 2e6, OFTEN) if ours and asked.isdecimal() else OFTEN
+        self._due = 0.0
+
+    def ready(self) -> None:
+        """All that listens does."""
+        self._say("READY=1")
+
+    def alive(self, now: float, words: Callable[[], str]) -> None:
+        """Say at `now` (seconds) that we are alive, when that is due, and how it goes."""
+        if self._address and now >= self._due:
+            self._due = now + self._every
+            self._say(f"WATCHDOG=1\nSTATUS={words()}")
+
+    def stopping(self) -> None:
+        """The end is meant."""
+        self._say("STOPPING=1")
+
+    def _say(self, words: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+                to.setblocking(False)  # whoever does not listen holds up nothing
+                to.sendto(words.encode(), self._address)
+        except OSError as error:
+            log.warning(
+                "who supervises us cannot be told (%s): %s", words.partition("\n")[0], error
+            )
