@@ -121,7 +121,8 @@ _VALUES = {
     "redirect-to-vrf": _route_targets,
     "mark": _code_points,
 }
-_ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+"""What a policy can allow."""
 
 
 def parse_action(value: Any) -> AllowedAction:
@@ -133,8 +134,8 @@ def parse_action(value: Any) -> AllowedAction:
         ((name, argument),) = value.items()
     if not isinstance(name, str):
         raise ValueError(f"{value!r} is not an action: write discard, or one `action: value`")  # noqa: TRY004
-    if name not in _ACTIONS:
-        raise ValueError(f"unknown action {name!r}{did_you_mean(name, _ACTIONS)}")
+    if name not in ACTIONS:
+        raise ValueError(f"unknown action {name!r}{did_you_mean(name, ACTIONS)}")
     if argument is None:
         return AllowedAction(name)
     if name not in _VALUES:
@@ -223,10 +224,10 @@ _PROTOCOL_SCHEMA = {
 _COMPONENT_SCHEMA = {"enum": sorted({*COMPONENTS, *(c.replace("_", "-") for c in COMPONENTS)})}
 _ACTION_SCHEMA = {
     "anyOf": [
-        {"enum": list(_ACTIONS)},
+        {"enum": list(ACTIONS)},
         {
             "type": "object",
-            "properties": {name: {} for name in _ACTIONS},
+            "properties": {name: {} for name in ACTIONS},
             "additionalProperties": False,
             "minProperties": 1,
             "maxProperties": 1,
