@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -74,6 +75,10 @@ COMPONENTS = ("destination", "source", *LARGEST, *FLAGS)
 """Every component that a policy can speak of."""
 
 
+_ROUTE_TARGET = re.compile(r"(\d+L?|\d+(\.\d+){3}|\[[0-9a-f:.]+\]):\d+")
+"""As the actions of rules show one: a 4-octet AS number that 2 octets could hold has an L."""
+
+
 class AllowedAction(NamedTuple):
     """An action that a policy allows, and within which bounds."""
 
@@ -101,13 +106,14 @@ def _next_hops(value: Any) -> tuple[tuple[str | int, ...], float]:
 
 def _route_targets(value: Any) -> tuple[tuple[str | int, ...], float]:
     for each in _as_list(value):
-        if not isinstance(each, str) or ":" not in each:
+        if not isinstance(each, str) or not _ROUTE_TARGET.fullmatch(each):
             raise ValueError(f'{each!r} is not a route target: write "65000:100"')
     return tuple(_as_list(value)), 0.0
 
 
 def _code_points(value: Any) -> tuple[tuple[str | int, ...], float]:
-    return tuple(parse_span(each, 63).first for each in _as_list(value)), 0.0
+    spans = [parse_span(each, LARGEST["dscp"]) for each in _as_list(value)]
+    return tuple(n for span in spans for n in range(span.first, span.last + 1)), 0.0
 
 
 def _as_list(value: Any) -> list[Any]:

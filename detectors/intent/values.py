@@ -7,8 +7,9 @@ Whatever is wrong is a ValueError, a wrong type too: that is how pydantic is tol
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -132,10 +133,20 @@ def parse_address(value: Any) -> str:
 
 
 def parse_rd(value: Any) -> str:
-    """A route distinguisher as `admin:number` text. Raises ValueError."""
+    """A route distinguisher as `admin:number`, as routes have it. Raises ValueError."""
     if isinstance(value, str) and _ROUTE_DISTINGUISHER.fullmatch(value):
-        return value
+        admin, _, number = value.partition(":")
+        short = "." in admin or int(admin) > 0xFFFF  # RFC 4364 section 4.2: types 1 and 2
+        with suppress(ValueError):
+            name = IPv4Address(admin) if "." in admin else _up_to(0xFFFFFFFF, int(admin))
+            return f"{name}:{_up_to(0xFFFF if short else 0xFFFFFFFF, int(number))}"
     raise ValueError(f'{value!r} is not a route distinguisher: write "65000:50"')
+
+
+def _up_to(largest: int, number: int) -> int:
+    if number > largest:
+        raise ValueError(f"{number} is above {largest}")
+    return number
 
 
 def parse_span(value: Any, largest: int) -> Span:
