@@ -13,6 +13,7 @@ from typing import Any
 
 from detectors.intent import COMPONENTS, FLAGS, ProtectedPort
 from detectors.intent.flowspec import ACTIONS, LARGEST
+from detectors.intent.values import unmapped
 from detectors.packets import Match, UnreadableRuleError, is_wildcard, rule_matches, touches
 from detectors.packets.notation import parse_numbers
 from detectors.packets.numbers import NumberSet
@@ -70,7 +71,7 @@ def _printable(rows: Iterable[Row]) -> list[Row]:
 def _matcher(row: Row) -> tuple[str, str]:
     """What tells best where a route leads: who takes the packets, else who said it."""
     if row["next_hop"] not in NOWHERE:
-        return "next_hop", row["next_hop"]
+        return "next_hop", unmapped(row["next_hop"])
     return ("peer", row["peer"]) if row["peer"] else ("router", row["router"])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import datetime
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -123,13 +123,21 @@ def parse_prefix(value: Any) -> str:
 
 
 def parse_address(value: Any) -> str:
-    """An address as canonical text. Raises ValueError."""
+    """An address as canonical text; see `unmapped`. Raises ValueError."""
     try:
         if isinstance(value, str) and "%" not in value:
-            return str(ip_address(value))
+            return unmapped(str(ip_address(value)))
     except ValueError:
         pass
     raise ValueError(f"{value!r} is not an IP address")
+
+
+def unmapped(address: str) -> str:
+    """An IPv4 address where it is mapped into IPv6, as next hops of IPv6 routes are (RFC 4798)."""
+    if not address.startswith("::ffff:"):
+        return address
+    mapped = IPv6Address(address).ipv4_mapped
+    return address if mapped is None else str(mapped)
 
 
 def parse_rd(value: Any) -> str:

@@ -93,6 +93,13 @@ def test_originators_and_what_stands_in_for_a_next_hop() -> None:
     assert intent.services[2].origin_as == (65001,)
 
 
+def test_a_mapped_next_hop_is_the_same_place() -> None:
+    rows = [ROW, {**ROW, "prefix": "2001:db8::1/128", "next_hop": "::ffff:10.0.0.1"}]
+    intent = parse_intent(draft(rows, [], [], at="T"))
+    assert list(intent.sites) == ["site-10-0-0-1"]
+    assert [service.home for service in intent.services] == [("site-10-0-0-1",)] * 2
+
+
 @pytest.mark.parametrize("name", ["r\nservices: x", 'a"b', "# x", "{}: - &a"])
 def test_what_routers_call_themselves_cannot_write_the_file(name: str) -> None:
     row = {**ROW, "router": name, "next_hop": ""}

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from collector.event import Kind
 from detectors.documents import Mistakes
 from detectors.intent import Intent, parse_intent
 from detectors.intent.values import parse_rd
+from tests.unit.rules.scenes import make
 
 SITES = "sites: {a: {match: [{peer: 10.0.0.1}]}, b: {match: [{peer: 10.0.0.2}]}}\n"
 ONE = "services: [{name: w, prefix: 192.0.2.1/32, home: [a]"
@@ -63,6 +65,15 @@ def test_what_can_never_be_is_a_mistake(section: str, message: str) -> None:
 
 def test_sites_may_share_a_matcher_where_each_has_one_of_its_own() -> None:
     read("sites: {a: {match: [{peer: 10.0.0.1}]}, b: {match: [{peer: 10.0.0.1}, {peer_as: 5}]}}")
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1", "::ffff:10.0.0.1", "::FFFF:a00:1"])
+@pytest.mark.parametrize("shown", ["10.0.0.1", "::ffff:10.0.0.1"])
+def test_an_ipv6_route_may_have_the_ipv4_next_hop_of_its_site(given: str, shown: str) -> None:
+    """Over IPv4 sessions it is mapped (RFC 4798 section 2, RFC 4659 section 3.2.1.2)."""
+    intent = read(f"sites: {{a: {{match: [{{next_hop: '{given}'}}]}}}}")
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop=shown)) == "a"
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="::10.0.0.1")) is None
 
 
 def test_one_prefix_in_several_vpns_is_several_services() -> None:
