@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +28,7 @@ from collector.store.address import ServerAddress
 from collector.store.spool import MAX_OCTETS
 from detectors.documents import Mistakes, load_document
 from detectors.intent.values import Name, parse_time
-from detectors.pagers.factory import PagerSettings
+from detectors.pagers.factory import PagerSettings, told_apart
 
 
 class _Section(BaseModel):
@@ -118,6 +118,8 @@ class QuerySettings(_Section):
 class StoreSettings(Served):
     """Where the rows are kept and how long; how an embedded store is served to others."""
 
+    section: ClassVar[str] = "store"
+
     server: ServerSettings | None = None
     """Without it the store is embedded, in the folder `state`."""
     ttl: TtlSettings = TtlSettings()
@@ -125,6 +127,11 @@ class StoreSettings(Served):
     listen: Listen = "127.0.0.1:8481"
     """ClickHouse's HTTP interface, read-only. Anything but loopback needs `token_file`."""
     queries: QuerySettings = QuerySettings()
+
+    @property
+    def is_served(self) -> bool:
+        """A server answers for itself."""
+        return self.server is None
 
     def beside(self, folder: Path) -> Self:
         """The same with paths that start there, where they are relative."""
@@ -158,7 +165,7 @@ class Settings(_Section):
     web: WebSettings = WebSettings()
     spool: SpoolSettings = SpoolSettings()
     store: StoreSettings = StoreSettings()
-    pagers: tuple[PagerSettings, ...] = ()
+    pagers: Annotated[tuple[PagerSettings, ...], AfterValidator(told_apart)] = ()
     """Who is told. Without any, incidents are logged and stored only."""
     heartbeat: HeartbeatSettings | None = None
     """Who is told again and again that all is well with the watch, and alarms when that ends."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from anchorwatch.errors import UserError
-from detectors.documents import Mistakes, load_document
+from detectors.documents import AtKey, Mistakes, load_document
 
 
 def read_secret(path: Path, what: str) -> str:
@@ -65,9 +65,26 @@ class Served(BaseModel):
     """Something that is served over HTTP."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    section: ClassVar[str]
+    """What it is called in the file."""
 
+    listen: Listen
+    """Anything but loopback needs `token_file`."""
     token_file: Path | None = None
     """File whose first line is the token that clients must send."""
+
+    @model_validator(mode="after")
+    def _not_for_everybody(self) -> Self:
+        host, _ = split_listen(self.listen)
+        if self.is_served and self.token_file is None and not ip_address(host).is_loopback:
+            asked = f"set {self.section}.token_file, or listen on 127.0.0.1"
+            raise AtKey("listen", f"{host} is not loopback: {asked}")
+        return self
+
+    @property
+    def is_served(self) -> bool:
+        """Whether this program serves it at all."""
+        return True
 
     def beside(self, folder: Path) -> Self:
         """The same with a path that starts there, where it is relative."""
@@ -84,8 +101,9 @@ class Served(BaseModel):
 class WebSettings(Served):
     """Where the board, its API, `/metrics` and `/healthz` are served."""
 
+    section: ClassVar[str] = "web"
+
     listen: Listen = "127.0.0.1:8480"
-    """Anything but loopback needs `token_file`."""
     grafana: Address | None = None
     """Where browsers find the Grafana that has the dashboards: pages lead there."""
 

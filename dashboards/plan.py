@@ -113,6 +113,8 @@ def _matches(matcher: Matcher) -> str:
         value = getattr(matcher, key)
         if key == "router":
             words.append(f"{text(value)} IN (router, router_address)")
+        elif key == "next_hop" and ":" not in value:  # an IPv6 route has it mapped
+            words.append(f"{key} IN ({text(value)}, {text(f'::ffff:{value}')})")
         else:
             words.append(f"{key} = {value if key == 'peer_as' else text(value)}")
     return " AND ".join(words)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.intent import COMPONENTS, FLAGS, ProtectedPort
-from detectors.intent.flowspec import LARGEST
+from detectors.intent.flowspec import ACTIONS, LARGEST
+from detectors.intent.values import unmapped
 from detectors.packets import Match, UnreadableRuleError, is_wildcard, rule_matches, touches
 from detectors.packets.notation import parse_numbers
 from detectors.packets.numbers import NumberSet
@@ -70,7 +71,7 @@ def _printable(rows: Iterable[Row]) -> list[Row]:
 def _matcher(row: Row) -> tuple[str, str]:
     """What tells best where a route leads: who takes the packets, else who said it."""
     if row["next_hop"] not in NOWHERE:
-        return "next_hop", row["next_hop"]
+        return "next_hop", unmapped(row["next_hop"])
     return ("peer", row["peer"]) if row["peer"] else ("router", row["router"])
 
 
@@ -132,6 +133,11 @@ def _addresses(routes: Sequence[Row], places: Mapping[tuple[str, str], Place]) -
         seen = _routers(by_prefix[prefix])
         yield f"  # {len(sites)} sites advertised it at once, seen at {seen};"
         yield "  # `minimum` is all of them: lower it where one may be away"
+        rds = sorted({row["rd"] for row in by_prefix[prefix]})
+        if len(rds) > 1:
+            vpns = ", ".join(f"rd {rd}" if rd else "no VPN" for rd in rds)
+            yield f"  # (in {vpns}: where these are"
+            yield "  # different networks, write a service for each, with its `rd`)"
         parts = [*_named(prefix), f"sites: {_list(sites)}"]
         yield f"  - {{{', '.join(parts)}, minimum: {len(sites)}}}"
 
@@ -156,9 +162,14 @@ def _routers(rows: Sequence[Row]) -> str:
 def _flowspec(rules: Sequence[Row]) -> Iterator[str]:
     groups: dict[tuple[tuple[str, ...], str], dict[str, Row]] = defaultdict(dict)
     left: dict[str, str] = {}
+    whole = {(row["family"], row["rule"]) for row in rules if not _lost(row)}
     for row in rules:
+        if _lost(row) and (row["family"], row["rule"]) in whole:
+            continue  # another view shows it
         components = _components(row["rule"])
         why = _unfit(components, row["family"])
+        if not why and any(action["action"] not in ACTIONS for action in _done(row)):
+            why = "has an action that no policy can allow"
         if why:
             left[row["rule"]] = why
         else:
@@ -174,7 +185,12 @@ def _flowspec(rules: Sequence[Row]) -> Iterator[str]:
         return
     yield "flowspec:"
     for number, ((names, actions), found) in enumerate(sorted(groups.items()), 1):
-        yield f"  # {len(found)} rules of this shape were in force, such as"
+        seen = (
+            "1 rule of this shape was"
+            if len(found) == 1
+            else f"{len(found)} rules of this shape were"
+        )
+        yield f"  # {seen} in force, such as"
         yield f"  # `{min(found)}`"
         yield f"  - name: rules-{number}"
         for name, values in _clauses(names, list(found)):
@@ -233,17 +249,28 @@ def _clauses(names: Sequence[str], rules: Sequence[str]) -> Iterator[tuple[str, 
 
 _VALUE_OF = {
     "redirect-to-nexthop": "next_hop",
-    "redirect-to-vrf": "route_target",
+    "redirect-to-vrf": "target",
     "mark": "dscp",
     "rate-limit-bytes": "rate",
     "rate-limit-packets": "rate",
 }
 
 
+def _done(row: Row) -> list[dict[str, Any]]:
+    """What the rule does, as it was seen."""
+    found: list[dict[str, Any]] = json.loads(row["actions"] or "[]")
+    return found
+
+
+def _lost(row: Row) -> bool:
+    """Whether this view does not show where the rule redirects to."""
+    return any(a["action"] == "redirect-to-nexthop" and "next_hop" not in a for a in _done(row))
+
+
 def _actions(row: Row) -> Iterator[str]:
-    for action in json.loads(row["actions"] or "[]"):
+    for action in _done(row):
         value = action.get(_VALUE_OF.get(action["action"], ""))
-        known = value is not None and value != 0
+        known = value is not None and (value != 0 or action["action"] == "mark")
         yield f"{{{action['action']}: {json.dumps(value)}}}" if known else action["action"]
 
 

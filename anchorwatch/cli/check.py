@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from anchorwatch.errors import UserError
-from anchorwatch.settings import read_settings
-from detectors.documents import Mistakes
+from anchorwatch.own_probes import own_duties
+from anchorwatch.settings import Settings, read_settings
+from detectors.documents import Mistakes, read_document, read_text
 from detectors.intent import Intent, load_intent
 
 HELP = "say what an intent means, or every mistake in it with its line"
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("say what to check: --intent FILE, or -c FILE")
     mistakes: list[Mistakes] = []
     intents = [args.intent] if args.intent is not None else []
+    settings = None
     if args.config is not None:
         try:
             settings = read_settings(args.config)
@@ -44,12 +46,26 @@ def run(args: argparse.Namespace) -> int:
             intents.append(settings.intent)
     for path in intents:
         try:
-            print(f"{path}: {describe(load_intent(path))}")
+            intent = load_intent(path)
         except Mistakes as wrong:
             mistakes.append(wrong)
+        else:
+            print(f"{path}: {describe(intent)}")
+            if settings is not None and path is settings.intent:
+                mistakes += _between(args.config, settings, intent)
     for each in mistakes:
         print(each, file=sys.stderr)
     return int(bool(mistakes))
+
+
+def _between(path: Path, settings: Settings, intent: Intent) -> list[Mistakes]:
+    """What the settings ask for and their intent does not have."""
+    try:
+        own_duties(settings.prober, intent)
+    except UserError as error:
+        document = read_document(read_text(path), str(path))
+        return [Mistakes([document.mistake(("prober",), str(error))])]
+    return []
 
 
 def load_intent_or_fail(path: Path) -> Intent:

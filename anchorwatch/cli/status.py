@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it; 1 where something is the matter, or a feed or a prober does not see."""
+    """Print it; 1 where something is the matter, nothing is seen, or the intent is not in use."""
     if args.watch:
         if args.format == "json":
             raise UserError("--watch is for people: give --format json without it")
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         show(answer, plain(piped=160))
     sees = all(feed["state"] == "complete" for feed in answer["feeds"])
     sees = sees and all(prober["state"] == "reports" for prober in answer["probers"])
-    return 0 if sees and not answer["problems"] else 1
+    return 0 if sees and not answer["problems"] and "error" not in answer["intent"] else 1
 
 
 def show(answer: dict[str, Any], console: Console) -> None:

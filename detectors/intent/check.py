@@ -6,13 +6,13 @@ when the model refuses something elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from detectors.documents import Loc, did_you_mean
-from detectors.intent.models import Anycast, Cutover, Part, Service
+from detectors.intent.models import Anycast, Cutover, Matcher, Part, Service, Site
 from detectors.joined import Wrong
 
 PartT = TypeVar("PartT", bound=Part)
@@ -50,6 +50,8 @@ def check_intent(data: Any) -> Found:
         return
     for section in _NAMED:
         yield from _duplicates(data, section, "name")
+    yield from _shared_names(data)
+    yield from _never_known(data)
     yield from _duplicate_feeds(data)
     for reference in _REFERENCES:
         yield from _unknown(data, reference)
@@ -88,6 +90,36 @@ def _duplicates(data: dict[str, Any], section: str, key: str) -> Found:
             yield Wrong((section, index, key), f"{name!r} is also", (section, first[name]))
 
 
+def _shared_names(data: dict[str, Any]) -> Found:
+    """Of services and anycast addresses alike, a finding tells the name."""
+    services: dict[str, int] = {}
+    for index, item in _items(data, "services"):
+        if isinstance(item.get("name"), str):
+            services.setdefault(item["name"], index)
+    for index, item in _items(data, "anycast"):
+        name = item.get("name")
+        if isinstance(name, str) and name in services:
+            yield Wrong(
+                ("anycast", index, "name"), f"{name!r} is also", ("services", services[name])
+            )
+
+
+def _never_known(data: dict[str, Any]) -> Found:
+    """Of two sites with the same matcher, the first one has its routes."""
+    owners: dict[Matcher, str] = {}
+    sites = data.get("sites")
+    for name, given in sites.items() if isinstance(sites, dict) else ():
+        try:
+            site = Site.model_validate(given)
+        except ValidationError:
+            continue  # the model tells of this one
+        first = [owners.setdefault(matcher, name) for matcher in site.match]
+        if name not in first:
+            others = " and ".join(repr(each) for each in dict.fromkeys(first))
+            said = f"all that it is known by is of {others}, before it"
+            yield Wrong(("sites", name), f"no route is ever of it: {said}")
+
+
 def _duplicate_feeds(data: dict[str, Any]) -> Found:
     first: dict[tuple[str, str | None], int] = {}
     for index, item in _items(data, "feeds"):
@@ -121,6 +153,8 @@ def _one_meaning(data: dict[str, Any]) -> Found:
         if other != service.name:
             said = f"{service.prefix} is service {other!r} already"
             yield Wrong(("services", index, "prefix"), said)
+        elif clash := _of_any_vpn(service, taken):
+            yield Wrong(("services", index, "prefix"), clash)
     by_prefix = {prefix: name for (prefix, _), name in taken.items()}
     many: dict[str, str] = {}
     for index, anycast in _valid(data, "anycast", Anycast):
@@ -131,6 +165,18 @@ def _one_meaning(data: dict[str, Any]) -> Found:
         other = many.setdefault(anycast.prefix, anycast.name)
         if other != anycast.name:
             yield Wrong(loc, f"{anycast.prefix} is anycast {other!r} already")
+
+
+def _of_any_vpn(service: Service, taken: Mapping[tuple[str, str | None], str]) -> str:
+    """Why a service and an earlier one of its prefix would take the same routes, if they would."""
+    others = [name for (prefix, rd), name in taken.items() if prefix == service.prefix and rd]
+    said = f"{service.prefix} is service"
+    if service.rd is None and others:
+        return f"{said} {others[0]!r} already: without an rd, this one would take its routes too"
+    whole = taken.get((service.prefix, None))
+    if service.rd is not None and whole is not None:
+        return f"{said} {whole!r} already, which has no rd: it would take these routes too"
+    return ""
 
 
 def _cutovers(data: dict[str, Any]) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -74,6 +75,10 @@ COMPONENTS = ("destination", "source", *LARGEST, *FLAGS)
 """Every component that a policy can speak of."""
 
 
+_ROUTE_TARGET = re.compile(r"(\d+L?|\d+(\.\d+){3}|\[[0-9a-f:.]+\]):\d+")
+"""As the actions of rules show one: a 4-octet AS number that 2 octets could hold has an L."""
+
+
 class AllowedAction(NamedTuple):
     """An action that a policy allows, and within which bounds."""
 
@@ -101,13 +106,14 @@ def _next_hops(value: Any) -> tuple[tuple[str | int, ...], float]:
 
 def _route_targets(value: Any) -> tuple[tuple[str | int, ...], float]:
     for each in _as_list(value):
-        if not isinstance(each, str) or ":" not in each:
+        if not isinstance(each, str) or not _ROUTE_TARGET.fullmatch(each):
             raise ValueError(f'{each!r} is not a route target: write "65000:100"')
     return tuple(_as_list(value)), 0.0
 
 
 def _code_points(value: Any) -> tuple[tuple[str | int, ...], float]:
-    return tuple(parse_span(each, 63).first for each in _as_list(value)), 0.0
+    spans = [parse_span(each, LARGEST["dscp"]) for each in _as_list(value)]
+    return tuple(n for span in spans for n in range(span.first, span.last + 1)), 0.0
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -121,7 +127,8 @@ _VALUES = {
     "redirect-to-vrf": _route_targets,
     "mark": _code_points,
 }
-_ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+"""What a policy can allow."""
 
 
 def parse_action(value: Any) -> AllowedAction:
@@ -133,8 +140,8 @@ def parse_action(value: Any) -> AllowedAction:
         ((name, argument),) = value.items()
     if not isinstance(name, str):
         raise ValueError(f"{value!r} is not an action: write discard, or one `action: value`")  # noqa: TRY004
-    if name not in _ACTIONS:
-        raise ValueError(f"unknown action {name!r}{did_you_mean(name, _ACTIONS)}")
+    if name not in ACTIONS:
+        raise ValueError(f"unknown action {name!r}{did_you_mean(name, ACTIONS)}")
     if argument is None:
         return AllowedAction(name)
     if name not in _VALUES:
@@ -223,10 +230,10 @@ _PROTOCOL_SCHEMA = {
 _COMPONENT_SCHEMA = {"enum": sorted({*COMPONENTS, *(c.replace("_", "-") for c in COMPONENTS)})}
 _ACTION_SCHEMA = {
     "anyOf": [
-        {"enum": list(_ACTIONS)},
+        {"enum": list(ACTIONS)},
         {
             "type": "object",
-            "properties": {name: {} for name in _ACTIONS},
+            "properties": {name: {} for name in ACTIONS},
             "additionalProperties": False,
             "minProperties": 1,
             "maxProperties": 1,

@@ -7,6 +7,7 @@ from itertools import product
 
 from collector.event import Event
 from detectors.intent.models import Site
+from detectors.intent.values import unmapped
 
 _RANKS = ("originator_id", "next_hop", "peer")
 """The better a key tells who advertises, the earlier it is here; the others come last."""
@@ -60,10 +61,13 @@ class SiteIndex:
 
 def _values(event: Event, keys: tuple[str, ...]) -> list[tuple[object, ...]]:
     """What the event has for these keys; a router goes by its name and by its address."""
-    if "router" not in keys:
-        return [tuple([getattr(event, key) for key in keys])]
-    choices = (
-        (event.router, event.router_address) if key == "router" else (getattr(event, key),)
-        for key in keys
-    )
+    choices = (_choices(event, key) for key in keys)
     return list(product(*choices))
+
+
+def _choices(event: Event, key: str) -> tuple[object, ...]:
+    if key == "router":
+        return event.router, event.router_address
+    if key == "next_hop":
+        return (unmapped(event.next_hop or "") or None,)
+    return (getattr(event, key),)

@@ -7,8 +7,9 @@ Whatever is wrong is a ValueError, a wrong type too: that is how pydantic is tol
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -122,20 +123,38 @@ def parse_prefix(value: Any) -> str:
 
 
 def parse_address(value: Any) -> str:
-    """An address as canonical text. Raises ValueError."""
+    """An address as canonical text; see `unmapped`. Raises ValueError."""
     try:
         if isinstance(value, str) and "%" not in value:
-            return str(ip_address(value))
+            return unmapped(str(ip_address(value)))
     except ValueError:
         pass
     raise ValueError(f"{value!r} is not an IP address")
 
 
+def unmapped(address: str) -> str:
+    """An IPv4 address where it is mapped into IPv6, as next hops of IPv6 routes are (RFC 4798)."""
+    if not address.startswith("::ffff:"):
+        return address
+    mapped = IPv6Address(address).ipv4_mapped
+    return address if mapped is None else str(mapped)
+
+
 def parse_rd(value: Any) -> str:
-    """A route distinguisher as `admin:number` text. Raises ValueError."""
+    """A route distinguisher as `admin:number`, as routes have it. Raises ValueError."""
     if isinstance(value, str) and _ROUTE_DISTINGUISHER.fullmatch(value):
-        return value
+        admin, _, number = value.partition(":")
+        short = "." in admin or int(admin) > 0xFFFF  # RFC 4364 section 4.2: types 1 and 2
+        with suppress(ValueError):
+            name = IPv4Address(admin) if "." in admin else _up_to(0xFFFFFFFF, int(admin))
+            return f"{name}:{_up_to(0xFFFF if short else 0xFFFFFFFF, int(number))}"
     raise ValueError(f'{value!r} is not a route distinguisher: write "65000:50"')
+
+
+def _up_to(largest: int, number: int) -> int:
+    if number > largest:
+        raise ValueError(f"{number} is above {largest}")
+    return number
 
 
 def parse_span(value: Any, largest: int) -> Span:

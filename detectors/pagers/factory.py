@@ -96,7 +96,10 @@ class WebhookSettings(Receiver):
 
 
 def _first_line(path: Path, what: str) -> str:
-    lines = path.read_text().splitlines()
+    try:
+        lines = path.read_text().splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text") from error
     if not lines or not lines[0].strip():
         raise ValueError(f"{path} holds no {what}")
     return lines[0].strip()
@@ -114,6 +117,13 @@ class PagerSettings(_Settings):
             raise ValueError("give exactly one of alertmanager and webhook")
         return self
 
+    @property
+    def name(self) -> str:
+        """What it is called in logs and metrics."""
+        given = self.alertmanager or self.webhook
+        assert given is not None  # noqa: S101 - exactly one is given
+        return given.name
+
     def beside(self, folder: Path) -> Self:
         """The same with paths that start there, where they are relative."""
         return self.model_copy(update={"webhook": self.webhook and self.webhook.beside(folder)})
@@ -128,11 +138,15 @@ class PagerSettings(_Settings):
         return WebhookPager(hook.url, hook.name, hook.token(), hook.signing_key())
 
 
-def build_pagers(settings: Sequence[PagerSettings]) -> list[Pager]:
-    """All pagers. Raises ValueError where two have one name, and what `build` raises."""
-    pagers = [each.build() for each in settings]
-    names = [pager.name for pager in pagers]
+def told_apart(settings: tuple[PagerSettings, ...]) -> tuple[PagerSettings, ...]:
+    """The same; ValueError where two have one name."""
+    names = [each.name for each in settings]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two pagers are named {name!r}: give one of them another name")
-    return pagers
+    return settings
+
+
+def build_pagers(settings: Sequence[PagerSettings]) -> list[Pager]:
+    """All pagers. Raises ValueError where two have one name, and what `build` raises."""
+    return [each.build() for each in told_apart(tuple(settings))]

@@ -13,6 +13,7 @@ from collector.event import Event, Provenance, parse_rfc3339, rfc3339
 from detectors.base import FINE, Rule, Severity, Status, Unfinished, Verdict
 from detectors.cutovers import under_way
 from detectors.intent import Anycast, Intent, Service
+from detectors.intent.values import unmapped
 from detectors.route import Cause, Change, Concern, RouteKey
 from detectors.routes import Routes
 
@@ -367,4 +368,5 @@ def _said_itself(change: Change) -> bool:
 
 def _its_own(event: Event) -> bool:
     """Whether a route came from the site itself, over a session of its own."""
-    return event.peer is not None and event.peer in (event.next_hop, event.originator_id)
+    hop = event.next_hop and unmapped(event.next_hop)
+    return event.peer is not None and event.peer in (hop, event.originator_id)

@@ -38,6 +38,11 @@ class UnexpectedWithdrawal(Rule):
         self._by_prefix: dict[str, list[Service]] = {}
         for service in intent.services:
             self._by_prefix.setdefault(service.prefix, []).append(service)
+        self._meant: dict[str, tuple[Service, str]] = {}
+        """What a key is about; it does not say where a name with a slash ends."""
+        for service in intent.services:
+            for site in (EVERYWHERE, *self._homes_ever(service)):
+                self._meant.setdefault(_key(service, site), (service, site))
         self._gone: dict[tuple[str, str], Event] = {}
         """(service, site or EVERYWHERE): the event after which it was not seen any more."""
         self._raised: set[str] = set()
@@ -58,11 +63,10 @@ class UnexpectedWithdrawal(Rule):
 
     def judge(self, key: str, routes: Routes, now: int) -> Verdict:
         """Fine while the home advertises; resolved when it does so again."""
-        subject, _, site = key.replace(f" {EVERYWHERE}", f"/{EVERYWHERE}").rpartition("/")
-        service = self._services.get(subject)
-        if service is None or site not in (*self._homes_ever(service), EVERYWHERE):
+        if key not in self._meant:  # the intent no longer names it
             self._raised.discard(key)
             return FINE
+        service, site = self._meant[key]
         verdict = self._judge(key, service, site, routes, now)
         if verdict.status is Status.VIOLATED:
             self._raised.add(key)
@@ -118,8 +122,7 @@ class UnexpectedWithdrawal(Rule):
         return min(ends) if ends and len(ends) == len(sites) else None
 
     def _keys(self, service: Service) -> list[str]:
-        homes = self._homes_ever(service)
-        return [f"{service.name} {EVERYWHERE}", *(f"{service.name}/{site}" for site in homes)]
+        return [_key(service, site) for site in (EVERYWHERE, *self._homes_ever(service))]
 
     def _interchangeable(self, service: Service, change: Change, routes: Routes) -> set[str]:
         """The sites that may take each other's place at any time."""
@@ -169,6 +172,10 @@ class UnexpectedWithdrawal(Rule):
                     self._gone.setdefault((service.name, site), event)
             keys += self._keys(service)
         return keys
+
+
+def _key(service: Service, site: str) -> str:
+    return f"{service.name} {site}" if site == EVERYWHERE else f"{service.name}/{site}"
 
 
 def _fine(service: Service, site: str, live: list[str]) -> Verdict:

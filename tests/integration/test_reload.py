@@ -79,6 +79,18 @@ def test_a_file_that_changes_is_used_and_a_wrong_one_changes_nothing(here: Insta
     assert "Traceback" not in here.log()
 
 
+def test_who_deploys_an_intent_sees_by_the_status_that_it_is_not_used(here: Installation) -> None:
+    write(here, "version: 1\n")
+    with here.running():
+        assert here.command("status").returncode == 0
+        write(here, "version: 2\n")
+        here.metric(REFUSED, 1)
+        assert here.command("status").returncode == 1
+        write(here, "version: 1\n# mended\n")
+        here.metric(DONE, 1)
+        assert here.command("status").returncode == 0
+
+
 def test_an_included_file_is_looked_at_too(here: Installation) -> None:
     (here.folder / "more.yaml").write_text("version: 1\n")
     write(here, f"include: [more.yaml]\n{PLAIN}")

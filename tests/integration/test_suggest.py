@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,13 @@ def test_originators_and_what_stands_in_for_a_next_hop() -> None:
     assert intent.services[2].origin_as == (65001,)
 
 
+def test_a_mapped_next_hop_is_the_same_place() -> None:
+    rows = [ROW, {**ROW, "prefix": "2001:db8::1/128", "next_hop": "::ffff:10.0.0.1"}]
+    intent = parse_intent(draft(rows, [], [], at="T"))
+    assert list(intent.sites) == ["site-10-0-0-1"]
+    assert [service.home for service in intent.services] == [("site-10-0-0-1",)] * 2
+
+
 @pytest.mark.parametrize("name", ["r\nservices: x", 'a"b', "# x", "{}: - &a"])
 def test_what_routers_call_themselves_cannot_write_the_file(name: str) -> None:
     row = {**ROW, "router": name, "next_hop": ""}
@@ -100,3 +108,56 @@ def test_what_routers_call_themselves_cannot_write_the_file(name: str) -> None:
     assert intent.feeds[0].router == name.replace("\n", "?")
     assert [service.prefix for service in intent.services] == ["192.0.2.1/32"]
     assert len(intent.sites) == 1
+
+
+WEB = "destination 192.0.2.1/32 protocol =6 destination-port =443"
+
+
+def drafted(*actions: dict[str, Any]) -> tuple[str, Intent]:
+    """The draft from a rule that is seen once with each of these actions."""
+    rows = [
+        {**ROW, "family": "ipv4-flowspec", "rule": WEB, "actions": json.dumps([action])}
+        for action in actions
+    ]
+    text = draft([], rows, [], at="T")
+    return text, parse_intent(text, "draft")
+
+
+@pytest.mark.parametrize(
+    ("action", "allowed"),
+    [
+        ({"action": "redirect-to-vrf", "target": "65000:666"}, "redirect-to-vrf 65000:666"),
+        ({"action": "mark", "dscp": 0}, "mark 0"),
+        ({"action": "rate-limit-bytes", "rate": 1e6, "as": 0}, "rate-limit-bytes at least 1e+06"),
+        ({"action": "rate-limit-bytes", "rate": None, "as": 0}, "rate-limit-bytes"),
+    ],
+)
+def test_what_rules_may_do_is_what_was_seen_and_no_more(
+    action: dict[str, Any], allowed: str
+) -> None:
+    _, intent = drafted(action)
+    (policy,) = intent.flowspec
+    assert [str(each) for each in policy.actions] == [allowed]
+
+
+def test_a_view_that_lost_the_next_hop_allows_no_other_one() -> None:
+    seen = {"action": "redirect-to-nexthop", "next_hop": "10.0.0.9", "copy": False}
+    lost = {"action": "redirect-to-nexthop", "copy": False}
+    for actions in ((seen, lost), (lost, seen)):
+        _, intent = drafted(*actions)
+        (policy,) = intent.flowspec
+        assert [str(each) for each in policy.actions] == ["redirect-to-nexthop 10.0.0.9"]
+
+
+def test_an_action_that_no_policy_can_allow_is_named() -> None:
+    text, intent = drafted({"action": "redirect-to-indirection-id", "id": 5, "type": 0})
+    assert intent.flowspec == ()
+    assert f"# left out: rule `{WEB}` has an action that no policy can allow" in text
+
+
+def test_one_prefix_in_two_vpns_may_be_two_services() -> None:
+    rows = [{**ROW, "rd": "65000:1"}, {**ROW, "rd": "65000:2", "next_hop": "10.0.0.2"}]
+    text = draft(rows, [], [], at="T")
+    assert [anycast.prefix for anycast in parse_intent(text).anycast] == ["192.0.2.1/32"]
+    assert "# (in rd 65000:1, rd 65000:2: where these are" in text
+    assert "where these are" not in draft(rows[:1], [], [], at="T")

@@ -52,7 +52,7 @@ def test_a_web_page_cannot_ask_by_a_name_of_its_own(client: httpx.Client) -> Non
 def test_addresses_that_cannot_be_had(tmp_path: Path) -> None:
     here = Installation(tmp_path)
     here.settings(store="listen: 0.0.0.0:0")
-    assert "store.listen 0.0.0.0 is not loopback: set store.token_file" in here.refused()
+    assert "store.listen: 0.0.0.0 is not loopback: set store.token_file" in here.refused()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         here.settings(store=f"listen: 127.0.0.1:{port}")

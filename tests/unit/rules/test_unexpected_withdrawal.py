@@ -185,3 +185,14 @@ def test_what_went_before_a_feed_was_lost_is_not_known_while_it_sends_its_tables
     ends = [replace(e, received=at + 71 * SECOND) for e in ends]
     (opened,) = play(engine, ends) + engine.advance(at + 90 * SECOND)
     assert (opened.state, opened.key) == (State.OPEN, "web everywhere")
+
+
+def test_names_may_have_a_slash() -> None:
+    engine = Engine(parse_intent(INTENT.replace("legacy-pe", "fra1/legacy-pe")))
+    assert play(engine, steady_state(START)) == []
+    at = START + 10 * SECOND
+    arrives = [route(Kind.ANNOUNCE, r, PEERS["new-pe2"], SERVICE, at, LIVE) for r in ("r1", "r2")]
+    play(engine, [*arrives, *both(Kind.WITHDRAW, "legacy-pe", at)])
+    assert told(engine.advance(at + 6 * SECOND)) == [(State.OPEN, "web/fra1/legacy-pe")]
+    back = play(engine, both(Kind.ANNOUNCE, "legacy-pe", at + 60 * SECOND))
+    assert told(back) == [(State.RESOLVED, "web/fra1/legacy-pe")]
