@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.intent import COMPONENTS, FLAGS, ProtectedPort
-from detectors.intent.flowspec import LARGEST
+from detectors.intent.flowspec import ACTIONS, FASTEST, LARGEST, RATES
 from detectors.packets import Match, UnreadableRuleError, is_wildcard, rule_matches, touches
 from detectors.packets.notation import parse_numbers
 from detectors.packets.numbers import NumberSet
@@ -158,7 +158,7 @@ def _flowspec(rules: Sequence[Row]) -> Iterator[str]:
     left: dict[str, str] = {}
     for row in rules:
         components = _components(row["rule"])
-        why = _unfit(components, row["family"])
+        why = _unfit(components, row["family"]) or _inexpressible(row)
         if why:
             left[row["rule"]] = why
         else:
@@ -233,17 +233,28 @@ def _clauses(names: Sequence[str], rules: Sequence[str]) -> Iterator[tuple[str, 
 
 _VALUE_OF = {
     "redirect-to-nexthop": "next_hop",
-    "redirect-to-vrf": "route_target",
+    "redirect-to-vrf": "target",
     "mark": "dscp",
     "rate-limit-bytes": "rate",
     "rate-limit-packets": "rate",
 }
 
 
+def _done(row: Row) -> list[dict[str, Any]]:
+    """What a rule does, as the store has it."""
+    return list(json.loads(row["actions"] or "[]"))
+
+
+def _inexpressible(row: Row) -> str:
+    """Why no policy can allow what a rule does; empty where one can."""
+    odd = sorted({action["action"] for action in _done(row)}.difference(ACTIONS))
+    return f"does {', '.join(odd)}, which no policy can allow" if odd else ""
+
+
 def _actions(row: Row) -> Iterator[str]:
-    for action in json.loads(row["actions"] or "[]"):
+    for action in _done(row):
         value = action.get(_VALUE_OF.get(action["action"], ""))
-        known = value is not None and value != 0
+        known = value is not None and not (action["action"] in RATES and value >= FASTEST)
         yield f"{{{action['action']}: {json.dumps(value)}}}" if known else action["action"]
 
 

@@ -72,6 +72,8 @@ FLAGS = {
 """The bitmask components, and the names of their bits."""
 COMPONENTS = ("destination", "source", *LARGEST, *FLAGS)
 """Every component that a policy can speak of."""
+FASTEST = 1e15
+"""A policy can ask for rates below this."""
 
 
 class AllowedAction(NamedTuple):
@@ -90,7 +92,7 @@ class AllowedAction(NamedTuple):
 
 
 def _rate(value: Any) -> tuple[tuple[str | int, ...], float]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < FASTEST:
         raise ValueError(f"{value!r} is not a rate above 0 (a rate of 0 is `discard`)")
     return (), float(value)
 
@@ -114,14 +116,15 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+RATES = ("rate-limit-bytes", "rate-limit-packets")
 _VALUES = {
-    "rate-limit-bytes": _rate,
-    "rate-limit-packets": _rate,
+    **dict.fromkeys(RATES, _rate),
     "redirect-to-nexthop": _next_hops,
     "redirect-to-vrf": _route_targets,
     "mark": _code_points,
 }
-_ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
+"""Every action that a policy can allow."""
 
 
 def parse_action(value: Any) -> AllowedAction:
@@ -133,8 +136,8 @@ def parse_action(value: Any) -> AllowedAction:
         ((name, argument),) = value.items()
     if not isinstance(name, str):
         raise ValueError(f"{value!r} is not an action: write discard, or one `action: value`")  # noqa: TRY004
-    if name not in _ACTIONS:
-        raise ValueError(f"unknown action {name!r}{did_you_mean(name, _ACTIONS)}")
+    if name not in ACTIONS:
+        raise ValueError(f"unknown action {name!r}{did_you_mean(name, ACTIONS)}")
     if argument is None:
         return AllowedAction(name)
     if name not in _VALUES:
@@ -223,10 +226,10 @@ _PROTOCOL_SCHEMA = {
 _COMPONENT_SCHEMA = {"enum": sorted({*COMPONENTS, *(c.replace("_", "-") for c in COMPONENTS)})}
 _ACTION_SCHEMA = {
     "anyOf": [
-        {"enum": list(_ACTIONS)},
+        {"enum": list(ACTIONS)},
         {
             "type": "object",
-            "properties": {name: {} for name in _ACTIONS},
+            "properties": {name: {} for name in ACTIONS},
             "additionalProperties": False,
             "minProperties": 1,
             "maxProperties": 1,
