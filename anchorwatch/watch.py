@@ -92,8 +92,9 @@ class Watch:
             self._writer.close()
             raise UserError(str(error)) from error
         self._clock = Clock(not_before=self._writer.lived)
+        self._writer.ahead = self._clock.ahead
         self._delivery = Delivery(self._outbox, pagers, on_sent=self._page_sent)
-        own = [incident for incident in restored if incident.detector == impairments.DETECTOR]
+        own = [incident for incident in restored if incident.detector in impairments.DETECTORS]
         self._impairments = Impairments(own)
         self._under_way = UnderWay(settings.cutovers, settings.unfinished)
         self._engine = Engine(
@@ -141,8 +142,9 @@ class Watch:
             self._metrics.board_seconds.observe,
         )
         self._metrics.gobgp, self._metrics.public = self._sources.gobgp, self._sources.public
-        take = partial(self._take, blocks=())
-        self._probes = OwnProbes(settings.prober, take, self._clock, self._metrics.probed)
+        self._probes = OwnProbes(
+            settings.prober, partial(self._take, blocks=()), self._clock, self._metrics.probed
+        )
         self._metrics.probes = self._probes.intake
         self._reloading = Reloading(intent, settings, self._parts, self._probes, self._adopted)
         self._metrics.intent = self._reloading.files
@@ -331,7 +333,9 @@ class Watch:
             self._server.tick(now)
             for router, heard in self._server.heard:
                 self._engine.hear(FeedKey(router, Feed.BMP), heard)
-            self._tell(self._engine.advance(now) + self._impairments.judge(self._writer, now))
+            ahead = self._writer.ahead = self._clock.ahead
+            own = self._impairments.judge(self._writer, ahead, now)
+            self._tell(self._engine.advance(now) + own)
             self._board.tick(now)
             self._keep_cutovers()
             self._board.look()

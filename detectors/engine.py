@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from collector.event import Event, Feed, Kind
@@ -75,7 +75,7 @@ class Engine:
         self._expected = frozenset(feed.router for feed in intent.feeds)
         self._rules = [rule(intent) for rule in (discover() if rules is None else rules)]
         self._by_name = {rule.name: rule for rule in self._rules}
-        self._concern()
+        self._concern([(rule, rule.prefixes()) for rule in self._rules])
         self._new: WatchedPrefixes | None = None
         """What another intent watches that is about to be adopted."""
         self._meanwhile: list[Event] = []
@@ -211,9 +211,8 @@ class Engine:
             self._started = True
             for name, key in self._open():  # what was open before a restart
                 self._plan(name, key, now)
-            for rule in self._rules:
-                for key in rule.standing():
-                    self._plan(rule.name, key, now)
+            for name, key in self._standing():
+                self._plan(name, key, now)
         transitions: list[Incident] = []
         while self._due and self._due[0][0] <= now:
             due, name, key = heapq.heappop(self._due)
@@ -250,24 +249,34 @@ class Engine:
                 if incident.detector == new.name:
                     new.restore(incident.key, incident.details, incident.time)
             new.succeed(old)
+        cares = [(rule, rule.prefixes()) for rule in rules]
+        # So far nothing is changed; from here on nothing fails.
         self._watch(intent, learnt)
         self.intent = intent
         self._rules = rules
         self._by_name = {rule.name: rule for rule in rules}
-        self._concern()
+        self._concern(cares)
         touched = {**self._open(), **dict.fromkeys(self._next)}
         for change in self._present():
             for rule in self._told_of(change):
                 touched |= dict.fromkeys((rule.name, key) for key in self._subjects(rule, change))
-        for rule in self._rules:
-            touched |= dict.fromkeys((rule.name, key) for key in rule.standing())
+        touched |= dict.fromkeys(self._standing())
         for name, key in touched:
             transitions += self._judge(name, key, self._now)
         return transitions
 
-    def _concern(self) -> None:
+    def _standing(self) -> list[tuple[str, str]]:
+        """What rules judge even if nothing ever happens."""
+        found: list[tuple[str, str]] = []
+        for rule in self._rules:
+            try:
+                found += [(rule.name, key) for key in rule.standing()]
+            except Exception as error:  # noqa: BLE001 - one faulty rule must not stop the watch
+                self._fault(rule.name, error)
+        return found
+
+    def _concern(self, cares: Sequence[tuple[Rule, Collection[str] | None]]) -> None:
         """Know which rules are told of what: of routes, those that care for their prefix."""
-        cares = [(rule, rule.prefixes()) for rule in self._rules]
         self._concerned = _by_concern(self._rules)
         self._concerned_at: dict[Subject | None, list[list[Rule]]] = {}
         for watched in self._watched:

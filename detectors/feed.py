@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from collector.event import Event, Kind, Provenance, View
+from collector.event import Event, Feed, Kind, Provenance, View
 from collector.quirks import Profile, warning
 from collector.quirks.devices import SHARED_NAME
 from detectors.gaps import Gap
@@ -25,6 +25,7 @@ QUIRK = warning("")
 UNANNOUNCED = "withdrawals_of_unannounced"
 """The statistic by which a session tells of withdrawals that it cannot have meant."""
 _LIVE, _LOC_RIB = Provenance.LIVE.value, View.LOC_RIB.value
+_OF_TABLES = frozenset({Kind.ANNOUNCE, Kind.WITHDRAW, Kind.END_OF_RIB})
 ADJ_OUT = frozenset({View.ADJ_OUT_PRE, View.ADJ_OUT_POST})
 
 Peer = tuple[str | None, str | None, str]
@@ -96,6 +97,8 @@ class FeedState:
     """The peers that are up."""
     views: set[str] = field(default_factory=set)
     """The views that it has shown."""
+    shown: set[str] = field(default_factory=set)
+    """Those of which its session has brought a route, or the end of a table."""
     odd: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_ODD))
     """What could not be decoded, the newest last."""
     withdrawals: Withdrawals = field(default_factory=Withdrawals)
@@ -122,6 +125,7 @@ class FeedState:
         self.up, self.complete = True, False
         self.since, self.last = event.received, event
         self.peers.clear()
+        self.shown.clear()
         self.withdrawals = Withdrawals()
         self._skews.clear()
         self._least_skew = None
@@ -161,6 +165,8 @@ class FeedState:
         self.address = event.router_address or self.address
         if event.view is not None:
             self.views.add(event.view)
+            if _shows_view(event):
+                self.shown.add(event.view)
         said = event.information or {}
         self.profile = said.get("sender", self.profile)
         if event.kind == Kind.FEED_UP:
@@ -234,6 +240,16 @@ def _tells_time(event: Event) -> bool:
         and event.view != View.LOC_RIB
         and not any(word.startswith(QUIRK) and "time" in word for word in event.warnings)
     )
+
+
+def _shows_view(event: Event) -> bool:
+    """Whether an event shows that its view is sent: one Peer Up is for all views of a direction.
+
+    So is the end that is said of a peer of which BMP has brought nothing.
+    """
+    if event.kind == Kind.END_OF_RIB and event.feed == Feed.BMP:
+        return event.provenance != Provenance.SYNTHETIC or event.view == View.LOC_RIB
+    return event.kind in _OF_TABLES
 
 
 def view_class(view: str | None) -> str:

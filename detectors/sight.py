@@ -143,7 +143,7 @@ def look(
     for vantage, count in rules.at.items():
         sight.places.setdefault(vantage, Place()).rules = count
     for vantage in progress.saw | progress.ruled:
-        if _need_not_see(intent, routes, cutover, vantage):
+        if _need_not_see(intent, routes, cutover, vantage) or _is_replaced(sight, routes, vantage):
             sight.covered.add(vantage)
         elif vantage in progress.dark or not routes.feeds.sees(vantage.seen_by):
             sight.unseen.add(vantage)
@@ -172,3 +172,11 @@ def _need_not_see(intent: Intent, routes: Routes, cutover: Cutover, vantage: Van
         for site in cutover.to
         for matcher in intent.sites[site].match
     )
+
+
+def _is_replaced(sight: Sight, routes: Routes, vantage: Vantage) -> bool:
+    """Whether its router was set to show another view, which says who advertises now."""
+    state = routes.feeds.get(vantage.seen_by)
+    if state is None or not state.complete or vantage.view in state.shown:
+        return False
+    return any(table.seen_by == vantage.seen_by for table in sight.tables)

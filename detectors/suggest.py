@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.intent import COMPONENTS, FLAGS, ProtectedPort
-from detectors.intent.flowspec import ACTIONS, LARGEST
+from detectors.intent.flowspec import ACTIONS, FASTEST, LARGEST, RATES
 from detectors.intent.values import unmapped
 from detectors.packets import Match, UnreadableRuleError, is_wildcard, rule_matches, touches
 from detectors.packets.notation import parse_numbers
@@ -167,9 +167,7 @@ def _flowspec(rules: Sequence[Row]) -> Iterator[str]:
         if _lost(row) and (row["family"], row["rule"]) in whole:
             continue  # another view shows it
         components = _components(row["rule"])
-        why = _unfit(components, row["family"])
-        if not why and any(action["action"] not in ACTIONS for action in _done(row)):
-            why = "has an action that no policy can allow"
+        why = _unfit(components, row["family"]) or _inexpressible(row)
         if why:
             left[row["rule"]] = why
         else:
@@ -257,9 +255,8 @@ _VALUE_OF = {
 
 
 def _done(row: Row) -> list[dict[str, Any]]:
-    """What the rule does, as it was seen."""
-    found: list[dict[str, Any]] = json.loads(row["actions"] or "[]")
-    return found
+    """What a rule does, as the store has it."""
+    return list(json.loads(row["actions"] or "[]"))
 
 
 def _lost(row: Row) -> bool:
@@ -267,10 +264,17 @@ def _lost(row: Row) -> bool:
     return any(a["action"] == "redirect-to-nexthop" and "next_hop" not in a for a in _done(row))
 
 
+def _inexpressible(row: Row) -> str:
+    """Why no policy can allow what a rule does; empty where one can."""
+    odd = sorted({action["action"] for action in _done(row)}.difference(ACTIONS))
+    return f"does {', '.join(odd)}, which no policy can allow" if odd else ""
+
+
 def _actions(row: Row) -> Iterator[str]:
     for action in _done(row):
         value = action.get(_VALUE_OF.get(action["action"], ""))
-        known = value is not None and (value != 0 or action["action"] == "mark")
+        too_much = action["action"] in RATES and not 0 < (value or 0) < FASTEST
+        known = value is not None and not too_much
         yield f"{{{action['action']}: {json.dumps(value)}}}" if known else action["action"]
 
 

@@ -27,6 +27,8 @@ SUPERSEDED = "a newer session of the router has ended: it has to send its tables
 """Why the older one of two sessions of a router is ended."""
 TICK = 0.1
 """Seconds between looks at what has fallen silent."""
+STALL = 1_000_000_000
+"""Where so much time has passed since the last look (ns), nobody has read meanwhile."""
 
 OnBatch = Callable[[Sequence[Event], Sequence[Block]], None]
 
@@ -79,6 +81,10 @@ class BmpServer:
         """What the sessions have handed out since somebody was told."""
         self._heard: dict[WideSession, int] = {}
         """When each session was last read from, ns."""
+        self._held: set[WideSession] = set()
+        """Those of which nothing is read, as there is no room."""
+        self._looked: int | None = None
+        """When somebody last looked, ns."""
         self._ticker: asyncio.Task[None] | None = None
         self.refused: Counter[str] = Counter()
         """Connections turned away, by reason."""
@@ -160,6 +166,7 @@ class BmpServer:
                     break
                 self.octets[session.router] += len(data)
                 now = self._heard[session] = self._clock()
+                self._awake(now)
                 name = session.router
                 events = session.feed(data, now)
                 if session.router != name:
@@ -167,7 +174,7 @@ class BmpServer:
                 # Nothing that was read stays here: the spool has it before more is read.
                 session.flush()
                 self._deliver(session, events)
-                await self._room()
+                await self._have_room(session)
             reason = session.broken or reason
         except OSError as error:
             reason = f"connection lost: {error.strerror or error}"
@@ -179,6 +186,25 @@ class BmpServer:
             log.info(
                 "BMP session of %s (%s) ended: %s", session.router, session.router_address, reason
             )
+
+    async def _have_room(self, session: WideSession) -> None:
+        """Return when there is room for more; a router that is not read is not silent."""
+        began = self._clock()
+        self._held.add(session)
+        try:
+            await self._room()
+        finally:
+            self._held.discard(session)
+            session.excuse(self._clock() - began)
+
+    def _awake(self, now: int) -> None:
+        """The program may have stood still, or the time made a leap: then nobody was silent."""
+        stalled = now - self._looked if self._looked is not None else 0
+        self._looked = now
+        if stalled >= STALL:
+            for session in self.sessions:
+                if session not in self._held:  # else this is in the time without room
+                    session.excuse(stalled)
 
     def _others(self, session: WideSession) -> list[WideSession]:
         """The other sessions of the router, or of what calls itself so."""
@@ -244,8 +270,10 @@ class BmpServer:
 
     def tick(self, now: int) -> None:
         """Hand on what time alone makes due up to `now` (ns), before anything later is judged."""
+        self._awake(now)
         for session in self.sessions:
-            self._deliver(session, session.tick(now))
+            if session not in self._held:
+                self._deliver(session, session.tick(now))
 
     async def _tick(self) -> None:
         while True:

@@ -12,6 +12,8 @@ SLOWER = 8
 """While it is ahead of the system's clock it loses one part in so many."""
 STEP = 1_000_000_000
 """How far the system's clock must have been set back for somebody to be told, ns."""
+BELIEVED = 86_400_000_000_000
+"""An earlier run that ended further ahead than this (ns) had a wrong clock: it is left behind."""
 
 
 class Clock:
@@ -29,14 +31,17 @@ class Clock:
         wall: Callable[[], int] = time.time_ns,
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Begin at the system's time, or at `not_before` (ns): the end of an earlier run."""
+        """Begin at the system's time, or at `not_before` (ns): the end of an earlier run.
+
+        Where that is more than a day ahead, it was the clock of that run that was wrong.
+        """
         self._wall = wall
         self._steady = steady
         self._was = steady()
         self._now = 0
         self.ahead = 0
         """How far this clock is before the system's, ns: 0 where that was never set back."""
-        self._look(not_before)
+        self._look(not_before if not_before <= wall() + BELIEVED else 0)
 
     def __call__(self) -> int:
         """The time now, ns."""

@@ -135,6 +135,12 @@ class WideSession(BmpSession):
             self.flush()
         return events
 
+    def excuse(self, span: int) -> None:
+        """Take note that for so long (ns) nobody read what the router may have sent."""
+        if self._core is not None:
+            self._note_dumps(self._core)
+        self._tables.excuse(span)
+
     def close(self, now: int, reason: str) -> list[Event]:
         """The connection ended at `now` (ns); what waits is flushed."""
         self._buffer += self._room[: self._waiting]

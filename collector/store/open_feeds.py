@@ -57,9 +57,12 @@ class OpenFeeds:
             scratch.replace(self._path)
             self._written = True
 
-    def touch(self) -> None:
-        """The program lives. Raises OSError."""
-        os.utime(self._path)
+    def touch(self, at: int) -> None:
+        """The program lives at `at` (ns), by the clock that gives the times of receipt.
+
+        Raises OSError.
+        """
+        os.utime(self._path, ns=(at, at))
 
     def _apply(self, event: Event) -> None:
         if event.kind == Kind.FEED_UP:

@@ -84,6 +84,8 @@ class Writer:
         """Rows that were lost, as the spool cannot write them."""
         self.pending_octets = 0
         """Octets in memory that are not in the spool yet."""
+        self.ahead = 0
+        """How far the times of receipt are before the system's clock, ns."""
         self.spool = spool
         self._open_store = open_store
         self._max_wait = max_wait
@@ -227,7 +229,7 @@ class Writer:
             batch.clear()
             self._wake()
         self._feeds.note(Kind.FEED_DOWN, events)
-        self._feeds.touch()
+        self._feeds.touch(time.time_ns() + self.ahead)
         wait = self._max_wait if self._idle else LONGEST
         if self._closing or self.spool.due(octets=ENOUGH, seconds=wait):
             self.spool.seal()

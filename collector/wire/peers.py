@@ -30,7 +30,7 @@ class Peer:
     epoch: int
     """When it came up, ns."""
     last_dumped: int
-    """When something of its table last came, ns."""
+    """When something of its table last came, or could first come again, ns."""
     table: str | None = None
     add_path: frozenset[tuple[int, int]] = frozenset()
     views: set[str] = field(default_factory=set)
@@ -39,6 +39,8 @@ class Peer:
     complete: bool = False
     local_as: int | None = None
     """The router's own AS in the session with this peer, where a Peer Up said it."""
+    excused: int = 0
+    """How long nobody read what was there, ns: that says nothing of the peer."""
     both_as4: bool = False
     """Whether both have agreed on AS numbers of four octets."""
 
@@ -76,7 +78,7 @@ class Peer:
 
     def due(self, quiet: int, longest: int) -> int:
         """When the table is complete if nothing of it comes any more, ns."""
-        return min(self.last_dumped + quiet, self.epoch + longest)
+        return min(self.last_dumped + quiet, self.epoch + self.excused + longest)
 
     def all_views(self) -> list[str]:
         """The views that were seen, or all that there can be where none was."""

@@ -48,6 +48,14 @@ class Tables:
         peer.last_dumped = at
         self._due = None
 
+    def excuse(self, span: int) -> None:
+        """For so long (ns) nobody has read what was there: no peer was silent."""
+        self._last_opening += span
+        self._due = None
+        for peer in self.peers.values():
+            peer.last_dumped += span
+            peer.excused += span
+
     def next_due(self) -> int | None:
         """When the next table is complete, or all of them are; None where that was said."""
         if self._due is None:

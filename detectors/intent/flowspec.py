@@ -73,6 +73,8 @@ FLAGS = {
 """The bitmask components, and the names of their bits."""
 COMPONENTS = ("destination", "source", *LARGEST, *FLAGS)
 """Every component that a policy can speak of."""
+FASTEST = 1e15
+"""A policy can ask for rates below this."""
 
 
 _ROUTE_TARGET = re.compile(r"(\d+L?|\d+(\.\d+){3}|\[[0-9a-f:.]+\]):\d+")
@@ -95,7 +97,7 @@ class AllowedAction(NamedTuple):
 
 
 def _rate(value: Any) -> tuple[tuple[str | int, ...], float]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < FASTEST:
         raise ValueError(f"{value!r} is not a rate above 0 (a rate of 0 is `discard`)")
     return (), float(value)
 
@@ -120,15 +122,15 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+RATES = ("rate-limit-bytes", "rate-limit-packets")
 _VALUES = {
-    "rate-limit-bytes": _rate,
-    "rate-limit-packets": _rate,
+    **dict.fromkeys(RATES, _rate),
     "redirect-to-nexthop": _next_hops,
     "redirect-to-vrf": _route_targets,
     "mark": _code_points,
 }
 ACTIONS = ("accept", "discard", "sample", "terminal", *_VALUES)
-"""What a policy can allow."""
+"""Every action that a policy can allow."""
 
 
 def parse_action(value: Any) -> AllowedAction:

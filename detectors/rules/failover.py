@@ -141,7 +141,7 @@ class Failover(Rule):
         keys: list[str] = []
         for address in addresses:
             if out_of_sight:
-                keys += self._lose_sight(address, change)
+                keys += self._lose_sight(address, change, routes)
                 continue
             for event in (change.before, change.after):
                 site = self._intent.site_of(event) if event is not None else None
@@ -212,7 +212,7 @@ class Failover(Rule):
         for address in self._addresses.get(known.prefix, ()):
             if address.name == known.name:
                 found = Episode(address, known.site, known.first, known.began, known.moved, 0)
-                found.stirred, found.had = known.stirred, set(known.had)
+                found.stirred, found.had = known.stirred, set(map(_place, known.had))
                 found.announced = known.announced
                 found.unsure = found.restored = True
                 self._keep(unfinished.key, found)
@@ -241,29 +241,37 @@ class Failover(Rule):
         """Begin with a withdrawal, and keep the times of what follows it."""
         key, event, at = f"{address.name} {site}", change.event, change.event.received
         assert change.key is not None  # noqa: S101 - the caller has looked
-        found = self._episodes.get(key)
+        place, found = _place(change.key), self._episodes.get(key)
         began = found is None
         if found is None:
             if not leaves:
                 return []
             shown, _ = self._showing(address, site, routes)
-            if not shown.keys() - {change.key}:
-                return []  # it was the last to show the site, or the only one: nobody has to move
-            found = Episode(address, site, event, at, at, at, {*shown, change.key})
+            if place in shown or not shown:
+                return []  # it has another path, or was the last to show the site
+            found = Episode(address, site, event, at, at, at, {*shown, place})
             self._keep(key, found)
         found.stirred = at
         after = self._intent.site_of(change.after) if change.after is not None else None
-        if after != site:
+        if after != site and not self._has_other(change.key, found, routes):
             found.moved = at
             found.announced = found.announced or _said_itself(change)
         return [key] if began or found.raised or at >= found.budget_ends else []
 
-    def _lose_sight(self, address: Anycast | Service, change: Change) -> list[str]:
+    def _has_other(self, key: RouteKey, found: Episode, routes: Routes) -> bool:
+        """Whether a vantage point shows, or showed last, the site by another path than this one."""
+        if key.path_id is None:
+            return False
+        shown, stale = self._showing(found.address, found.site, routes)
+        return _place(key) in shown.keys() | stale
+
+    def _lose_sight(self, address: Anycast | Service, change: Change, routes: Routes) -> list[str]:
         keys = []
         for key, found in self._at.get(address.prefix, {}).items():
             if change.before is not None and self._intent.site_of(change.before) == found.site:
-                if change.key is not None and change.after is None:
-                    found.had.discard(change.key)  # nobody saw when it moved
+                gone = change.key if change.after is None else None
+                if gone is not None and not self._has_other(gone, found, routes):
+                    found.had.discard(_place(gone))  # nobody saw when it moved
                 found.unsure = True
                 keys.append(key)
         return keys
@@ -277,10 +285,10 @@ class Failover(Rule):
         for key, route in routes.of_prefix(address.prefix):
             if route.site == site and _carries(address, route.event):
                 if route.stale:
-                    stale.add(key)
+                    stale.add(_place(key))
                 else:
-                    shown[key] = route.event
-        return shown, stale
+                    shown[_place(key)] = route.event
+        return shown, stale.difference(shown)
 
     def _keep(self, key: str, found: Episode) -> None:
         self._episodes[key] = found
@@ -353,6 +361,11 @@ def _later(found: Episode, now: int) -> Verdict:
     """Nothing to say yet; when there may be, after `now`."""
     moments = [each for each in (found.stirred + SETTLED, found.budget_ends) if each > now]
     return Verdict(status=Status.FINE, again=min(moments, default=None))
+
+
+def _place(key: RouteKey) -> RouteKey:
+    """A vantage point, by whatever path it shows a route."""
+    return key if key.path_id is None else key._replace(path_id=None)
 
 
 def _carries(address: Anycast | Service, event: Event) -> bool:

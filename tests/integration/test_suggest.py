@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.inputs.files import read_events
+from collector.wire.communities import flowspec_action
 from detectors.engine import Engine
 from detectors.intent import Intent, parse_intent
 from detectors.suggest import draft
@@ -74,6 +76,39 @@ def test_where_nothing_was_seen_the_draft_says_so() -> None:
     assert parse_intent(text).flowspec == ()
     for words in ("No site", "No other Flowspec rule", "No router was seen"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("octets", "allowed"),
+    [
+        ("8008fde800000032", ["redirect-to-vrf 65000:50"]),
+        ("8009000000000000", ["mark 0"]),
+        ("800900000000002e", ["mark 46"]),
+        ("8006000044610000", ["rate-limit-bytes at least 900"]),
+        ("800600005a635fa9", ["rate-limit-bytes"]),  # more than an intent may ask for
+        ("8006000000000000", ["discard"]),
+        ("080000000000000a", ["redirect-to-nexthop 10.100.0.254"]),
+        ("0900000000000007", None),  # redirect to an indirection id
+        ("0702000000010001", None),  # interface set
+    ],
+)
+def test_what_a_rule_does_is_what_its_policy_allows(octets: str, allowed: list[str] | None) -> None:
+    actions = flowspec_action(bytes.fromhex(octets), "10.100.0.254")
+    rule = "destination 192.0.2.50/32 protocol =17 destination-port =53"
+    row = {
+        "family": "ipv4-flowspec",
+        "rule": rule,
+        "actions": msgspec.json.encode(actions).decode(),
+    }
+    text = draft([], [row], [], at="T")
+    (policy,) = parse_intent(text).flowspec or (None,)
+    if policy is None:
+        (action,) = actions
+        assert allowed is None
+        left = f"# left out: rule `{rule}` does {action['action']}, which no policy can allow"
+        assert left in text.splitlines()
+    else:
+        assert [str(action) for action in policy.actions] == allowed
 
 
 def test_originators_and_what_stands_in_for_a_next_hop() -> None:
@@ -147,12 +182,6 @@ def test_a_view_that_lost_the_next_hop_allows_no_other_one() -> None:
         _, intent = drafted(*actions)
         (policy,) = intent.flowspec
         assert [str(each) for each in policy.actions] == ["redirect-to-nexthop 10.0.0.9"]
-
-
-def test_an_action_that_no_policy_can_allow_is_named() -> None:
-    text, intent = drafted({"action": "redirect-to-indirection-id", "id": 5, "type": 0})
-    assert intent.flowspec == ()
-    assert f"# left out: rule `{WEB}` has an action that no policy can allow" in text
 
 
 def test_one_prefix_in_two_vpns_may_be_two_services() -> None:

@@ -30,15 +30,19 @@ class Station:
     """A server, what it told, and what a watch knows by that."""
 
     def __init__(self, *allowed: Allowed) -> None:
+        self.clock = Clock()
         self.events: list[Event] = []
         self.routes = Routes([PREFIX])
         self._server = BmpServer(
-            allowed, lambda events, _: self._take(list(events)), self._room, Clock()
+            allowed, lambda events, _: self._take(list(events)), self._room, self.now
         )
         self._server.watch([PREFIX])
         self._port = 0
         self._news = asyncio.Event()
         self._routers: list[Router] = []
+
+    def now(self) -> int:
+        return self.clock()
 
     async def _room(self) -> None:
         await asyncio.sleep(0)
@@ -69,9 +73,13 @@ class Station:
     async def session(self, address: str, octets: bytes = b"") -> Router:
         """A router comes up as `r1` from an address, and shows a table of one route."""
         ends = len(self.of(Kind.END_OF_RIB))
-        reader, writer = await asyncio.open_connection(HERE, self._port, local_addr=(address, 0))
-        writer.write(build.initiation("r1") + TABLE + octets)
+        router = await self.connect(address, build.initiation("r1") + TABLE + octets)
         await self.until(lambda: len(self.of(Kind.END_OF_RIB)) > ends)
+        return router
+
+    async def connect(self, address: str, octets: bytes) -> Router:
+        reader, writer = await asyncio.open_connection(HERE, self._port, local_addr=(address, 0))
+        writer.write(octets)
         self._routers.append(Router(reader, writer))
         return self._routers[-1]
 

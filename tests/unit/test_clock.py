@@ -75,6 +75,13 @@ def test_it_goes_on_where_an_earlier_run_ended() -> None:
     assert clock() == START + 5 * SECOND + 700
 
 
+def test_an_earlier_run_with_a_wrong_clock_is_not_gone_on_with() -> None:
+    system = System()
+    day = 86_400 * SECOND
+    assert system.clock(not_before=START + day)() == START + day
+    assert system.clock(not_before=START + day + 1)() == START
+
+
 @given(st.lists(st.tuples(st.integers(0, 10 * SECOND), st.integers(-(10**12), 10**12))))
 def test_it_never_goes_back_nor_stands_still(steps: list[tuple[int, int]]) -> None:
     system = System()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from detectors.engine import Engine
 from detectors.incidents import Incident, State
 from detectors.intent import Intent, parse_intent
 from detectors.routes import Routes
+from detectors.rules import discover
 from tests.unit.rules.scenes import (
     ALLOWED,
     HOUR,
@@ -23,7 +26,7 @@ from tests.unit.rules.scenes import (
     route,
     steady_state,
 )
-from tests.unit.rules.test_contract import INTENT, NERVOUS, NETWORK, histories
+from tests.unit.rules.test_contract import INTENT, NERVOUS, NETWORK, Faulty, histories
 
 OTHER = "203.0.113.0/24"
 MORE = INTENT.replace(
@@ -189,3 +192,60 @@ def test_what_came_while_a_prefix_was_learnt_goes_before_what_was_learnt() -> No
         view=View.ADJ_IN_PRE, family="ipv4-unicast", next_hop=PEERS["new-pe1"],
     )  # fmt: skip
     assert [i.state for i in engine.process(back)] == [State.RESOLVED]
+
+
+class Fragile(Faulty):
+    """A rule of which one word is wrong where the intent has a prefix more."""
+
+    wrong = ""
+
+    def __init__(self, intent: Intent) -> None:
+        self.more = OTHER in intent.watched_prefixes()
+
+    def subjects(self, change: object, routes: object) -> list[str]:
+        return []
+
+    def _say(self, word: str) -> None:
+        if self.more and self.wrong == word:
+            raise ZeroDivisionError(word)
+
+    def standing(self) -> list[str]:
+        self._say("standing")
+        return []
+
+    def prefixes(self) -> None:
+        self._say("prefixes")
+
+    def succeed(self, other: object) -> None:
+        self._say("succeed")
+
+
+@pytest.mark.parametrize("word", ["standing", "prefixes", "succeed"])
+def test_a_rule_that_fails_leaves_no_half_of_an_intent(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine goes by the one intent or by the other, whatever a rule does."""
+    monkeypatch.setattr(Fragile, "wrong", word)
+    intent, new = parse_intent(INTENT), parse_intent(MORE)
+    engine = Engine(intent, rules=[*discover(), Fragile])
+    play(engine, steady_state(START))
+    assert engine.prepare(new) == [OTHER]
+    with contextlib.suppress(ZeroDivisionError):
+        engine.adopt(new, START + SECOND, Routes([OTHER]))
+    assert engine.prepare(new) == ([] if engine.intent is new else [OTHER])
+    told = engine.advance(START + HOUR)
+    assert [i.key for i in told] == (["other everywhere"] if engine.intent is new else [])
+    assert (engine.intent is new) == (word == "standing")
+
+
+def test_a_rule_that_fails_at_the_start_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fragile, "wrong", "standing")
+    told: list[str] = []
+    engine = Engine(
+        parse_intent(MORE),
+        rules=[*discover(), Fragile],
+        on_error=lambda rule, error: told.append(rule),
+    )
+    play(engine, steady_state(START))
+    assert told == ["faulty"]
+    assert [i.key for i in engine.advance(START + HOUR)] == ["other everywhere"]

@@ -265,8 +265,7 @@ def test_feeds_that_nobody_saw_go_down(tmp_path: Path) -> None:
     feeds = OpenFeeds(path)
     assert feeds.left([]) == []
     feeds.note(Kind.FEED_UP, [feed("feed-up", START), feed("feed-down", START)])
-    feeds.touch()
-    os.utime(path, ns=(START + 5 * SECOND,) * 2)
+    feeds.touch(START + 5 * SECOND)
     (down,) = OpenFeeds(path).left([])
     assert (down.kind, down.provenance, down.reason) == ("feed-down", "synthetic", KILLED)
     assert (down.router, down.router_address, down.epoch) == ("r1", "192.0.2.1", START)
