@@ -27,6 +27,8 @@ SUPERSEDED = "a newer session of the router has ended: it has to send its tables
 """Why the older one of two sessions of a router is ended."""
 TICK = 0.1
 """Seconds between looks at what has fallen silent."""
+HELD = 10_000_000
+"""A session of which nothing was read for less than this (ns) was read as ever."""
 STALL = 1_000_000_000
 """Where so much time has passed since the last look (ns), nobody has read meanwhile."""
 
@@ -195,7 +197,9 @@ class BmpServer:
             await self._room()
         finally:
             self._held.discard(session)
-            session.excuse(self._clock() - began)
+            held = self._clock() - began
+            if held >= HELD:
+                session.excuse(held)
 
     def _awake(self, now: int) -> None:
         """The program may have stood still, or the time made a leap: then nobody was silent."""
