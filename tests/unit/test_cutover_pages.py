@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from html import unescape
 from io import StringIO
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,9 +21,8 @@ from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cutovers import standing
 from anchorwatch.pictures.swimlane import Look
 from anchorwatch.web.pages.routes import board_routes
-from collector.event import Kind, rfc3339
+from collector.event import Kind
 from collector.store.backend import Reader, StoreError
-from collector.store.opening import open_store
 from detectors.engine import Engine
 from detectors.intent import parse_intent
 from tests.unit.rules.scenes import ALLOWED, SECOND, make, steady_state
@@ -37,9 +34,9 @@ def away() -> Reader:
     raise StoreError("the store is away")
 
 
-def page(room: Room, path: str = "/cutovers/move", store: Callable[[], Reader] = away) -> str:
+def page(room: Room, path: str = "/cutovers/move") -> str:
     """What a browser is given, each run of white space as one blank."""
-    routes = board_routes(room.live, Past(store), room.cutovers, "a store", config="etc/a b.yaml")
+    routes = board_routes(room.live, Past(away), room.cutovers, "a store", config="etc/a b.yaml")
     app = Starlette(routes=routes)
 
     async def ask() -> httpx.Response:
@@ -140,16 +137,6 @@ def test_a_rule_of_the_track_is_still_both_where_both_are_seen() -> None:
     assert room.lane("overlap, gap")[-1][:3] == (Look.BOTH, 0, 3)
     room.take(*rules(Kind.WITHDRAW, AT + 4 * SECOND, "r2"))
     assert room.lane("Flowspec rules")[-1][:2] == (Look.BLIND, 4)
-
-
-def test_a_window_that_is_moved_hides_no_incident_of_what_runs(tmp_path: Path) -> None:
-    open_store(tmp_path).close()
-    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 40 * SECOND)
-    (incident,) = room.engine.open_incidents
-    later = INTENT.replace(rfc3339(OPENS), rfc3339(AT + 35 * SECOND))
-    room.tell(room.engine.adopt(parse_intent(later), AT + 45 * SECOND))
-    link = f'<a href="/incidents/{incident.id}">'
-    assert link in page(room, store=lambda: open_store(tmp_path, create=False))
 
 
 # Rules that are left over
