@@ -11,7 +11,7 @@ from typing import Any
 
 from anchorwatch.advice import STEPS, limits_missed
 from anchorwatch.board.now import FINE, UNKNOWN, VIOLATED, Item
-from anchorwatch.board.tracks import Glimpse, Tracks, follows, glimpse
+from anchorwatch.board.tracks import DETECTOR, Fault, Glimpse, Tracks, follows, glimpse
 from anchorwatch.cutovers import earlier, vantage_points
 from collector.event import Event, rfc3339
 from detectors.cutovers import superseded_by
@@ -115,6 +115,7 @@ class Cutovers:
             "vantage_points": [] if stage == AHEAD else vantage_points(progress, sight),
             "rules_left": sight.rules_left(),
             "track": [_told(each) for each in track.glimpses] if track else [],
+            "faults": [_fault(each) for each in track.faults] if track else [],
             "earlier": earlier(engine, progress),
             **_moments(rollback=progress.rollback, rolled_back=progress.rolled_back),
             **{name: value for name, value in given.items() if value is not None},
@@ -221,8 +222,12 @@ def _told(each: Glimpse) -> Item:
     return {"at": rfc3339(each.at), "watched": each.watched, **told}
 
 
+def _fault(each: Fault) -> Item:
+    return {"id": each.id, **_moments(opened=each.opened, resolved=each.resolved)}
+
+
 def _is_about(incident: Incident, cutover: Cutover) -> bool:
-    return (incident.detector, incident.key) == ("cutover", cutover.name)
+    return (incident.detector, incident.key) == (DETECTOR, cutover.name)
 
 
 def _seconds(span: int) -> float:

@@ -56,6 +56,7 @@ class RunningBoard:
     def told(self, transitions: Sequence[Incident]) -> None:
         """Incidents have changed."""
         self.live.told(transitions)
+        self._attempt(partial(self._tracks.told, transitions))
 
     def tick(self, now: int) -> None:
         """The engine has judged what depends on time, up to `now` (ns)."""

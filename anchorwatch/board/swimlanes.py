@@ -44,7 +44,7 @@ def swimlane_of(item: Item, now: int) -> Swimlane | None:
         since=since,
         until=until,
         lanes=tuple(lanes),
-        marks=tuple(_marks(item)),
+        marks=tuple(sorted(_marks(item), key=lambda mark: mark.at)),
         begun=begun,
         ended=ended,
         deadline=deadline,
@@ -143,7 +143,7 @@ def _rules(item: Item) -> Looks:
 
 
 def _marks(item: Item) -> Iterator[Mark]:
-    """Each phase that was reached, going back, and the incident that is open."""
+    """Each phase that was reached, going back, and its incidents."""
     phase, back = None, False
     for each in item["track"]:
         if not each["watched"]:
@@ -154,5 +154,10 @@ def _marks(item: Item) -> Iterator[Mark]:
         elif phase is not None and each["phase"] != phase:
             yield Mark(at, "back" if each["phase"] == ARMED else each["phase"])
         phase, back = each["phase"], each.get("back", False)
-    if "incident" in item:
-        yield Mark(parse_rfc3339(item["incident"]["opened"]), "incident", fault=True)
+    incidents = {each["id"]: each for each in item["faults"]}
+    if "incident" in item:  # it may have opened before anything was noted
+        incidents.setdefault(item["incident"]["id"], item["incident"])
+    for each in incidents.values():
+        yield Mark(parse_rfc3339(each["opened"]), "incident", fault=True)
+        if "resolved" in each:
+            yield Mark(parse_rfc3339(each["resolved"]), "resolved")

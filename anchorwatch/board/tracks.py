@@ -13,8 +13,9 @@ import msgspec
 from collector.event import Event, Kind
 from detectors.cutovers import superseded_by
 from detectors.engine import Engine
+from detectors.incidents import Incident, State
 from detectors.intent import Cutover, Intent
-from detectors.progress import Progress
+from detectors.progress import Phase, Progress
 from detectors.sight import Sight
 
 SECOND = 1_000_000_000
@@ -24,6 +25,10 @@ EVERY = SECOND
 """From one look to the next where no event has touched anything, ns."""
 MOST = 150
 """Changes of one cutover that are kept: the latest."""
+MOST_FAULTS = 10
+"""Incidents of one cutover that are kept: the latest."""
+DETECTOR = "cutover"
+"""Whose incidents are about a cutover: their key is its name."""
 _ROUTES = (Kind.ANNOUNCE, Kind.WITHDRAW)
 
 
@@ -50,12 +55,21 @@ class Glimpse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rules_hidden: bool = False
 
 
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident of a cutover, and when it began and ended, ns; 0 where it has not ended."""
+
+    id: str
+    opened: int
+    resolved: int = 0
+
+
 class Track(msgspec.Struct, kw_only=True):
     """One cutover in one window."""
 
     name: str
     window: tuple[int, int]
     glimpses: list[Glimpse] = []
+    faults: list[Fault] = []
 
     def add(self, glimpse: Glimpse) -> bool:
         """Note it, if anything is new in it: answers whether there is."""
@@ -65,6 +79,16 @@ class Track(msgspec.Struct, kw_only=True):
             self.glimpses.pop()  # it did not last
         self.glimpses.append(glimpse)
         del self.glimpses[:-MOST]
+        return True
+
+    def told(self, incident: Incident) -> bool:
+        """Note what became of an incident of it: answers whether that is new."""
+        resolved = incident.time if incident.state == State.RESOLVED else 0
+        fault = Fault(id=incident.id, opened=incident.opened, resolved=resolved)
+        if fault in self.faults:
+            return False
+        others = [each for each in self.faults if each.id != fault.id]
+        self.faults = [*others, fault][-MOST_FAULTS:]
         return True
 
 
@@ -100,6 +124,13 @@ class Tracks:
         """A watched route or rule came, changed or went."""
         self._touched = True
 
+    def told(self, transitions: Iterable[Incident]) -> None:
+        """Incidents have changed."""
+        for incident in transitions:
+            track = self._tracks.get(incident.key) if incident.detector == DETECTOR else None
+            if track is not None:
+                self.news |= track.told(incident)
+
     def after(self, event: Event) -> None:
         """Look again, if what the engine has just taken in may have changed what is seen."""
         if self._engine().intent is not self._intent:
@@ -109,7 +140,8 @@ class Tracks:
 
     def tick(self, now: int) -> None:
         """Look again from time to time (ns): windows begin and end without an event."""
-        if not (self._due <= now or (self._touched and self._followed)):
+        changed = self._touched and self._followed
+        if not (self._due <= now or changed or self._engine().intent is not self._intent):
             return
         self._due = now + EVERY
         self._follow(now)
@@ -119,8 +151,13 @@ class Tracks:
         engine = self._engine()
         self._intent = engine.intent
         self._followed = [each for each in engine.intent.cutovers if follows(engine, each, now)]
-        named = {cutover.name for cutover in engine.intent.cutovers}
-        self._tracks = {name: each for name, each in self._tracks.items() if name in named}
+        kept = {}
+        for cutover in engine.intent.cutovers:
+            track = self._tracks.get(cutover.name)
+            if track is not None and _goes_on(track, cutover, now):
+                track.window = (cutover.window.start, cutover.window.end)
+                kept[cutover.name] = track
+        self._tracks = kept
 
     def _look(self, now: int) -> None:
         self._touched = False
@@ -132,8 +169,20 @@ class Tracks:
             if track is None:
                 start, end = cutover.window
                 track = self._tracks[cutover.name] = Track(name=cutover.name, window=(start, end))
-            track.window = (cutover.window.start, cutover.window.end)
             self.news |= track.add(glimpse(*engine.look_at(cutover), now))
+
+
+def _goes_on(track: Track, cutover: Cutover, now: int) -> bool:
+    """Whether what was noted is still of this cutover: where its own progress goes on, too.
+
+    Nobody looks before the window that it has now, so that one which is to come begins anew.
+    """
+    window, (start, end) = cutover.window, track.window
+    if window.start == start:
+        return True
+    phases = [each.phase for each in track.glimpses if each.watched]
+    overlaps = window.start < end and start < window.end
+    return window.start <= now and overlaps and phases[-1:] != [Phase.COMPLETE]
 
 
 def follows(engine: Engine, cutover: Cutover, now: int) -> bool:

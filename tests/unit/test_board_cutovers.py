@@ -16,6 +16,7 @@ from anchorwatch.pictures.swimlane import Bar, Look, Swimlane
 from anchorwatch.web.pages.render import Html
 from collector.event import Event, Kind, rfc3339
 from detectors.engine import Engine
+from detectors.incidents import Incident
 from detectors.intent import parse_intent
 from tests.unit.rules.scenes import SECOND, START, steady_state
 from tests.unit.rules.test_cutover import AT, INTENT, OPENS, ask_back, rules, step
@@ -45,14 +46,18 @@ class Room:
     def take(self, *events: Event) -> Room:
         for event in events:
             self.now = max(self.now, event.received)
-            self.live.told(self.engine.process(event))
+            self.tell(self.engine.process(event))
             self.tracks.after(event)
         return self
+
+    def tell(self, transitions: Sequence[Incident]) -> None:
+        self.live.told(transitions)
+        self.tracks.told(transitions)
 
     def at(self, moment: int) -> Room:
         """Time passes until this moment (ns)."""
         self.now = moment
-        self.live.told(self.engine.advance(moment))
+        self.tell(self.engine.advance(moment))
         self.tracks.tick(moment)
         return self
 

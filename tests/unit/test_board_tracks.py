@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from anchorwatch.board import tracks as tracks_module
 from anchorwatch.board.swimlanes import swimlane_of
-from anchorwatch.board.tracks import Glimpse, Track
+from anchorwatch.board.tracks import Glimpse, Track, Tracks
 from anchorwatch.cutover_file import TrackFile
-from anchorwatch.pictures.swimlane import Look
+from anchorwatch.pictures.scale import clock
+from anchorwatch.pictures.swimlane import Look, in_words
 from collector.event import Kind, Provenance, rfc3339
 from detectors.engine import Engine
 from detectors.intent import parse_intent
@@ -147,7 +148,7 @@ def test_a_track_is_kept_on_disk_and_what_is_damaged_is_begun_anew(tmp_path: Pat
 def test_another_window_and_another_intent_begin_a_track_anew() -> None:
     room = Room().steady().finished()
     later = INTENT.replace(rfc3339(OPENS), rfc3339(OPENS + SECOND))
-    room.live.told(room.engine.adopt(parse_intent(later), AT + 20 * SECOND))
+    room.tell(room.engine.adopt(parse_intent(later), AT + 20 * SECOND))
     room.at(AT + 21 * SECOND)
     (track,) = room.tracks.all()
     assert track.window[0] == OPENS + SECOND
@@ -164,12 +165,40 @@ def test_more_time_goes_on_with_the_same_track() -> None:
     (track,) = room.tracks.all()
     before = list(track.glimpses)
     longer = INTENT.replace(rfc3339(END), rfc3339(END + 600 * SECOND))
-    room.live.told(room.engine.adopt(parse_intent(longer), AT + 20 * SECOND))
+    room.tell(room.engine.adopt(parse_intent(longer), AT + 20 * SECOND))
     room.at(AT + 21 * SECOND)
     (track,) = room.tracks.all()
     assert track.glimpses[: len(before)] == before
     assert track.window == (OPENS, END + 600 * SECOND)
     assert room.item()["track"][: len(before)] != []
+
+
+@pytest.mark.parametrize("moved", [-60 * SECOND, 5 * SECOND, AT - OPENS + 10 * SECOND])
+def test_a_window_that_begins_earlier_or_later_keeps_the_picture_of_what_runs(moved: int) -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 15 * SECOND)
+    before = room.item()["track"]
+    other = INTENT.replace(rfc3339(OPENS), rfc3339(OPENS + moved))
+    room.tell(room.engine.adopt(parse_intent(other), AT + 20 * SECOND))
+    room.tracks.tick(AT + 20 * SECOND)
+    assert room.item()["track"] == before
+    room.take(*step(Kind.WITHDRAW, "legacy-pe", AT + 25 * SECOND))
+    assert room.item()["track"][: len(before)] == before
+    assert [(mark.name, _after(mark.at)) for mark in room.drawn().marks] == [
+        ("both", 0),
+        ("moved", 25),
+    ]
+    (track,) = room.tracks.all()
+    assert track.window == (OPENS + moved, END)
+
+
+def test_a_window_that_is_put_off_begins_its_picture_anew() -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 15 * SECOND)
+    opens = AT + 100 * SECOND
+    room.engine.adopt(parse_intent(INTENT.replace(rfc3339(OPENS), rfc3339(opens))), room.now)
+    assert room.at(AT + 20 * SECOND).tracks.all() == []
+    assert room.item()["track"] == []
+    room.at(opens + SECOND)
+    assert room.item()["track"][0]["at"] == rfc3339(opens + SECOND)
 
 
 def test_a_service_that_flaps_all_night_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +208,46 @@ def test_a_service_that_flaps_all_night_costs_no_memory(monkeypatch: pytest.Monk
         assert track.add(Glimpse(at=at, rules=at % 2))
         assert not track.add(Glimpse(at=at, rules=at % 2))
     assert [glimpse.at for glimpse in track.glimpses] == [15, 16, 17, 18, 19]
+
+
+def test_incidents_of_a_cutover_stay_in_its_picture(tmp_path: Path) -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 40 * SECOND)
+    (incident,) = room.engine.open_incidents
+    file = TrackFile(tmp_path / "tracks.json")
+    file.write(room.tracks.all())
+    room.tracks = room.cutovers.tracks = Tracks(lambda: room.engine, file.load(), room.now)
+    room.at(AT + 41 * SECOND).take(*step(Kind.WITHDRAW, "legacy-pe", AT + 50 * SECOND))
+    room.take(*rules(Kind.WITHDRAW, AT + 60 * SECOND)).at(AT + 90 * SECOND)
+    assert not room.engine.open_incidents
+    opened = _after(incident.opened)
+    marks = [(mark.name, _after(mark.at), mark.fault) for mark in room.drawn().marks]
+    assert marks == [
+        ("both", 0, False),
+        ("incident", opened, True),
+        ("moved", 50, False),
+        ("complete", 60, False),
+        ("resolved", 60, False),
+    ]
+    assert f"incident at {clock(incident.opened)}" in in_words(room.drawn())
+    assert room.item()["faults"] == [
+        {
+            "id": incident.id,
+            "opened": rfc3339(incident.opened),
+            "resolved": rfc3339(AT + 60 * SECOND),
+        }
+    ]
+
+
+def test_a_cutover_that_fails_all_night_keeps_its_latest_incidents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracks_module, "MOST_FAULTS", 2)
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)).at(AT + 40 * SECOND)
+    (incident,) = room.engine.open_incidents
+    (track,) = room.tracks.all()
+    others = [replace(incident, id=str(number)) for number in range(3)]
+    assert [track.told(each) for each in [incident, *others]] == [False, True, True, True]
+    assert [each.id for each in track.faults] == ["1", "2"]
 
 
 def test_where_no_window_is_open_nothing_is_looked_at() -> None:

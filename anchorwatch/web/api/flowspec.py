@@ -12,7 +12,7 @@ from anchorwatch.board.live import Live
 from anchorwatch.board.now import rule_id
 from anchorwatch.board.past import Past
 from anchorwatch.web.api.answers import MOST, RefusedError, one_of, page, page_by_place
-from anchorwatch.web.api.past import asked, moment_of, rows_of
+from anchorwatch.web.api.past import asked, past_moment_of, rows_of
 from anchorwatch.web.api.present import STATES, of_state
 from collector.event import rfc3339
 from collector.store.backend import Reader
@@ -38,7 +38,7 @@ class Flowspec:
             return page(of_state(self._live.now.rules(), request), request)
         if one_of(request, "state", STATES) != STATES[0]:
             raise RefusedError(400, "state is of now: it does not go with at")
-        told = await asked(self._past, lambda store: _at(store, moment_of(store, at)))
+        told = await asked(self._past, lambda store: _at(store, past_moment_of(store, at)))
         told["items"], more = page_by_place(told["items"], request, MOST)
         return {**told, **more}
 

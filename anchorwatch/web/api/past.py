@@ -71,7 +71,7 @@ class PastTime:
         prefix = _needed(request, "prefix")
         at = request.query_params.get("at", "now")
         told = await asked(
-            self._past, lambda store: self.rib_of(store, prefix, moment_of(store, at))
+            self._past, lambda store: self.rib_of(store, prefix, past_moment_of(store, at))
         )
         told["routes"], more = page_by_place(told["routes"], request, MOST)
         return {**told, **more}
@@ -83,6 +83,10 @@ class PastTime:
         def ask(store: Reader) -> Item:
             since = _since_or_until(request, store, "since")
             until = _since_or_until(request, store, "until")
+            if until is not None:
+                until = min(until, time.time_ns())  # nobody knows what is to come
+                if since is not None and since > until:
+                    raise ValueError("since is later than until: turn them round")
             drawn = self.timeline(store, prefix, since, until)
             return {
                 "prefix": prefix,
@@ -106,7 +110,7 @@ class PastTime:
             raise RefusedError(400, "say which prefix, or flowspec=true")
 
         def ask(store: Reader) -> Item:
-            before, after = moment_of(store, begin), moment_of(store, end)
+            before, after = past_moment_of(store, begin), past_moment_of(store, end)
             if before > after:
                 raise ValueError("from is later than to: turn them round")
             if of_rules:
@@ -166,6 +170,14 @@ def moment_of(store: Reader, text: str) -> int:
     if names_incident(text):
         return moment_of_incident(store, text)
     return parse_moment(text, time.time_ns())
+
+
+def past_moment_of(store: Reader, text: str) -> int:
+    """One of which something can be known. Raises ValueError."""
+    at = moment_of(store, text)
+    if at > time.time_ns():
+        raise ValueError(f"{rfc3339(at)} is yet to come")
+    return at
 
 
 def _needed(request: Request, name: str) -> str:

@@ -168,6 +168,7 @@ _SHOWN_CUTOVER = object_of(
                 **all_of(YES, "back", "rules_hidden"),
             )
         ),
+        "faults": list_of(object_of({"id": TEXT, "opened": TIME}, resolved=TIME)),
     },
     **all_of(TEXT, "flush", "rehearsal_of"),
     **all_of(TIME, "rollback", "rolled_back"),

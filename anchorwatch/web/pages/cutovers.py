@@ -75,7 +75,7 @@ class CutoverPages:
         except StoreError as error:
             fault = str(error)
         else:
-            start = parse_rfc3339(item["window"]["start"])
+            start = min(map(parse_rfc3339, _begins(item)))
             found = [
                 each
                 for each in stored
@@ -117,6 +117,14 @@ class CutoverPages:
             hint = did_you_mean(name, names)
             raise RefusedError(404, f"the intent has no cutover {name!r}{hint}")
         return item
+
+
+def _begins(item: Item) -> list[str]:
+    """The beginning of its window, and the first step, where that came before it.
+
+    Whoever moves the window of one that runs has not begun another one.
+    """
+    return [item["window"]["start"], *item["steps"].values()]
 
 
 def _is_about(incident: Item, item: Item) -> bool:

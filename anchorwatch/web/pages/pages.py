@@ -7,10 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
-from ipaddress import ip_network
 from urllib.parse import quote, urlencode
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,15 +20,14 @@ from anchorwatch.pictures import story as told
 from anchorwatch.pictures.lanes import marks_of
 from anchorwatch.pictures.page import hex_lines
 from anchorwatch.pictures.scale import clock, length
-from anchorwatch.web.api.answers import MOST, RefusedError, limit_of, one_of
-from anchorwatch.web.api.past import PastTime, cursor, moment_of
+from anchorwatch.web.api.answers import RefusedError, limit_of, one_of
+from anchorwatch.web.api.past import cursor
 from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.proofs import proof
 from anchorwatch.web.pages.render import Html, pictures
 from collector.event import Event
 from collector.store.backend import Reader, StoreError
 from collector.store.rules import life_timeline, rule_called
-from collector.store.sight import blind_rows
 from collector.store.timeline import Timeline
 from detectors.explain import Explained, explain
 from detectors.route import FlowspecRule, Route, RouteKey
@@ -54,7 +51,6 @@ class Pages:
     ) -> None:
         self._live = live
         self._past = past
-        self._time = PastTime(live, past)
         self._html = html
         self._grafana = grafana
         self._store = store
@@ -184,58 +180,6 @@ class Pages:
         held = [rule for rule in self._live.now.rules() if evidence.id in rule["incidents"]]
         return [*links, *((f"/flowspec/{rule['id']}", rule["rule"]) for rule in held)]
 
-    async def prefix(self, request: Request) -> Response:
-        """One prefix."""
-        prefix = _prefix(request)
-        at = request.query_params.get("at", "now")
-        known = [*self._live.now.services(), *self._live.now.anycast()]
-        open_ = self._live.now.open()
-
-        def ask(store: Reader) -> tuple[Timeline, Item]:
-            return self._time.timeline(store, prefix), self._routes(store, prefix, at)
-
-        timeline, routes = await self._past.ask(ask)
-        return self._html.page(
-            "prefix.html",
-            here="",
-            prefix=prefix,
-            at=at,
-            items=[item for item in known if item["prefix"] == prefix],
-            incidents=[incident_item(i) for i in open_ if i.details.get("prefix") == prefix],
-            pictures=pictures([timeline]) if timeline.lanes else [],
-            span=_span(timeline, routes.get("ns")),
-            grafana=self._grafana.prefix(prefix, timeline.since, timeline.until),
-            commands=[
-                (f"history {prefix} {self._at}", "every change of it"),
-                (_rib(prefix, at, self._at), "the routes at that moment"),
-            ],
-            **routes,
-        )
-
-    async def rib(self, request: Request) -> Response:
-        """The routes of a prefix at a moment: a part of its page."""
-        prefix, at = _prefix(request), request.query_params.get("at", "now")
-        routes = await self._past.ask(lambda store: self._routes(store, prefix, at))
-        return self._html.page("rib.html", **routes)
-
-    def _routes(self, store: Reader, prefix: str, at: str) -> Item:
-        try:
-            moment = moment_of(store, at)
-        except ValueError as error:
-            return {"fault": str(error), "routes": [], "shown": "", "blindness": []}
-        found = self._time.rib_of(store, prefix, moment)["routes"][:MOST]
-        routers = {route["router"] for route in found}
-        blind = blind_rows(store, moment - 1, moment, routers).to_pylist() if routers else []
-        blindness = [f"{each['router']} was not seen ({each['why']})" for each in blind]
-        shown = clock(moment)
-        return {
-            "fault": "",
-            "routes": found,
-            "shown": shown,
-            "blindness": list(dict.fromkeys(blindness)),
-            "ns": moment,
-        }
-
     async def rule(self, request: Request) -> Response:
         """One Flowspec rule, also one that is gone."""
         identity = request.path_params["id"]
@@ -345,31 +289,3 @@ def _cells(event: Event, opened: int) -> list[str]:
         *(f"{sign}{length(abs(offset))}", clock(event.received), event.router),
         *(event.view or "", event.peer or "", event.kind, told.what(event)),
     ]
-
-
-def _prefix(request: Request) -> str:
-    text = request.path_params["prefix"]
-    try:
-        return str(ip_network(text, strict=False))
-    except ValueError as error:
-        raise RefusedError(404, f"{text!r} is no prefix: {error}") from error
-
-
-def _rib(prefix: str, at: str, store: str) -> Markup:
-    """A command whose moment follows the slider."""
-    command = Markup("rib {} --at <span data-moment>{}</span> {}")
-    return command.format(prefix, shlex.quote(at), store)
-
-
-def _span(timeline: Timeline, at: int | None) -> Item | None:
-    """Where the slider begins, ends and stands (of 1000)."""
-    if not timeline.lanes or timeline.until <= timeline.since:
-        return None
-    at = timeline.until if at is None else min(max(at, timeline.since), timeline.until)
-    place = (at - timeline.since) * 1000 // (timeline.until - timeline.since)
-    return {
-        "since": timeline.since,
-        "until": timeline.until,
-        "place": place,
-        "shown": clock(at),
-    }

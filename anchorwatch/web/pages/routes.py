@@ -14,6 +14,7 @@ from anchorwatch.web.api.routes import api_routes
 from anchorwatch.web.pages.cutovers import CutoverPages
 from anchorwatch.web.pages.grafana import Grafana
 from anchorwatch.web.pages.pages import Pages
+from anchorwatch.web.pages.prefixes import PrefixPages
 from anchorwatch.web.pages.render import Html
 
 
@@ -37,6 +38,7 @@ def board_routes(  # noqa: PLR0913 - each is a part of the watch that is asked
     there = Grafana(grafana)
     pages = Pages(live, past, html, store, config, there)
     of_cutovers = CutoverPages(live, past, cutovers, html, store, config, there)
+    of_prefixes = PrefixPages(live, past, html, store, there)
     of_pages = {
         "/": pages.board,
         "/incidents": pages.incidents,
@@ -48,8 +50,8 @@ def board_routes(  # noqa: PLR0913 - each is a part of the watch that is asked
         "/anycast": pages.anycast,
         "/flowspec": pages.flowspec,
         "/flowspec/{id}": pages.rule,
-        "/prefix/{prefix:path}/rib": pages.rib,
-        "/prefix/{prefix:path}": pages.prefix,
+        "/prefix/{prefix:path}/rib": of_prefixes.rib,
+        "/prefix/{prefix:path}": of_prefixes.one,
         "/static/{name}": pages.static,
     }
     shown = [Route(path, pages.handler(handler)) for path, handler in of_pages.items()]

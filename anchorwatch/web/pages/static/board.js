@@ -36,10 +36,12 @@
     }
     for (const more of document.querySelectorAll("[data-more]")) {
       const all = data.counts[more.dataset.more];
+      const shown = lists.get(more.dataset.more).children.length;
+      more.querySelector("[data-shown]").textContent = shown;
       more.querySelector("b").textContent = all;
-      more.hidden = all <= lists.get(more.dataset.more).children.length;
+      more.hidden = all <= shown;
     }
-    const open = lists.get("incidents").children.length;
+    const open = data.counts.incidents; // of which the list has the worst
     document.title = open ? `(${open}) anchorwatch` : "anchorwatch";
   };
 

@@ -12,10 +12,14 @@
     lanes.scrollLeft = now - lanes.clientWidth * (1 - AHEAD);
     places.set(lanes, lanes.scrollLeft);
   };
+  const ask = async (path) => {
+    const answer = await fetch(path);
+    return answer.ok ? answer.text() : null;
+  };
   const draw = async (lanes) => {
-    const answer = await fetch(lanes.dataset.lanes).catch(() => null);
-    if (!answer?.ok || !lanes.isConnected) return;
-    lanes.innerHTML = await answer.text(); // the server escapes all that came from elsewhere
+    const drawn = await ask(lanes.dataset.lanes).catch(() => null);
+    if (drawn === null || !lanes.isConnected) return;
+    lanes.innerHTML = drawn; // the server escapes all that came from elsewhere
     follow(lanes);
   };
   const seen = ({ top, bottom }) => bottom > 0 && top < innerHeight;

@@ -53,32 +53,42 @@
     }
   };
 
+  const ask = async () => {
+    const answer = await fetch(location.pathname + location.search);
+    // What is there no more says so; what cannot be told now is asked for again.
+    return answer.ok || answer.status === 404 ? answer.text() : null;
+  };
+  const show = (text) => {
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const fresh = document.adoptNode(page.getElementById("main"));
+    const focus = document.activeElement?.getAttribute("href");
+    morph(main, fresh);
+    if (focus && document.activeElement === document.body) main.querySelector(`[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+    document.title = page.title;
+    window.showTimes();
+  };
   const load = async () => {
     if (running) {
       again = true;
       return;
     }
     running = true;
-    const answer = await fetch(location.pathname + location.search).catch(() => null);
-    if (answer?.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = document.adoptNode(page.getElementById("main"));
-      const focus = document.activeElement?.getAttribute("href");
-      morph(main, fresh);
-      if (focus && document.activeElement === document.body) main.querySelector(`[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
-      document.title = page.title;
-      window.showTimes();
-    }
+    const text = await ask().catch(() => null); // the answer may break off in its midst
     running = false;
+    if (text !== null) show(text);
     if (again) {
       again = false;
       load();
-    }
+    } else if (text === null) soon();
+  };
+  const soon = () => {
+    clearTimeout(later);
+    // While nobody is there, the connection waits for them.
+    later = setTimeout(() => (document.body.classList.contains("lost") ? soon() : load()), LATER);
   };
   const changed = () => {
     load();
-    clearTimeout(later);
-    later = setTimeout(load, LATER);
+    soon();
   };
   const concerns = (data) =>
     data.told?.includes(follows) ||

@@ -15,9 +15,11 @@
   };
   const ask = async (at) => {
     const mine = ++asked;
-    const answer = await fetch(`${slider.dataset.rib}?at=${encodeURIComponent(at)}`).catch(() => null);
-    if (mine !== asked) return;
-    if (answer) routes.innerHTML = await answer.text(); // the server escapes all that came from elsewhere
+    const told = await fetch(`${slider.dataset.rib}?at=${encodeURIComponent(at)}`)
+      .then((answer) => answer.text())
+      .catch(() => null);
+    if (mine !== asked) return; // the slider has moved on meanwhile
+    if (told !== null) routes.innerHTML = told; // the server escapes all that came from elsewhere
     else routes.textContent = "The watch does not answer.";
   };
   slider.addEventListener("input", () => {
