@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from collector.event import Event, Feed, Kind, Provenance
 from collector.quirks import Sender, warning
@@ -75,15 +75,6 @@ class BmpSession:
         self._up_since: int | None = None
         self._last_fed = 0
         self._tables = Tables(quiet, longest_dump)
-        self._read: dict[int, Callable[[Cursor, bytes, int], list[Event]]] = {
-            bmp.ROUTE_MONITORING: self._route_monitoring,
-            bmp.STATISTICS: self._statistics,
-            bmp.PEER_DOWN: self._peer_down,
-            bmp.PEER_UP: self._peer_up,
-            bmp.INITIATION: self._initiation,
-            bmp.TERMINATION: self._termination,
-            bmp.MIRRORING: self._mirroring,
-        }
 
     def feed(self, data: bytes, now: int) -> list[Event]:
         """Take in octets that were read at `now` (ns)."""
@@ -160,8 +151,8 @@ class BmpSession:
             if kind != bmp.INITIATION:
                 events.append(self._event(now, Kind.FEED_UP.value, epoch=now))
         try:
-            read = self._read.get(kind, self._unknown)
-            events += read(cursor, raw, now)
+            read = self._READERS.get(kind, BmpSession._unknown)
+            events += read(self, cursor, raw, now)
         except WireError as error:
             self.errors[f"malformed-{name}"] += 1
             events.append(self._undecodable(now, f"{name}: {error}", raw, self._who(raw)))
@@ -391,6 +382,17 @@ class BmpSession:
             statistics=statistics,
             warnings=(warning(quirk),),
         )
+
+    # Of the class: a session that held bound methods of its own would outlive its connection.
+    _READERS: ClassVar[dict[int, Callable[[BmpSession, Cursor, bytes, int], list[Event]]]] = {
+        bmp.ROUTE_MONITORING: _route_monitoring,
+        bmp.STATISTICS: _statistics,
+        bmp.PEER_DOWN: _peer_down,
+        bmp.PEER_UP: _peer_up,
+        bmp.INITIATION: _initiation,
+        bmp.TERMINATION: _termination,
+        bmp.MIRRORING: _mirroring,
+    }
 
 
 def _mirrored_routes(message: Cursor, context: Context) -> list[Fields]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from collector.event import Event, Kind
 from collector.inputs.bmp import Allowed, BmpServer
 from collector.inputs.clock import Clock
+from collector.inputs.wide import WideSession
 from detectors.feed import FeedKey
 from detectors.routes import Routes
 from tests.unit.wire import build
@@ -52,6 +55,10 @@ class Station:
         for event in events:
             self.routes.apply(event)
         self._news.set()
+
+    @property
+    def sessions(self) -> list[WideSession]:
+        return list(self._server.sessions)
 
     @property
     def quirks(self) -> dict[tuple[str, str], int]:
@@ -180,3 +187,22 @@ def test_a_router_that_comes_back_from_its_own_address_shares_no_name() -> None:
         assert [e.warnings for e in here.of(Kind.FEED_UP)] == [(), ()]
 
     Station(NAMELESS).run(story)
+
+
+def test_what_a_session_held_goes_with_it() -> None:
+    """A long one is old by then, and garbage is looked for among the old once an hour."""
+
+    async def story(station: Station) -> None:
+        router = await station.session(HERE)
+        gone = asyncio.Event()
+        kept = [weakref.ref(each, lambda _: gone.set()) for each in station.sessions]
+        assert len(kept) == 1
+        await router.end()
+        await gone.wait()
+
+    gc.collect()
+    gc.disable()
+    try:
+        Station(Allowed.of(HERE)).run(story)
+    finally:
+        gc.enable()
