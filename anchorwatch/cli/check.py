@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from anchorwatch.errors import UserError
 from anchorwatch.own_probes import own_duties
 from anchorwatch.settings import Settings, read_settings
 from detectors.documents import Mistakes, read_document, read_text
-from detectors.intent import Intent, load_intent
+from detectors.intent import Cutover, Intent, Maintenance, load_intent
 
 HELP = "say what an intent means, or every mistake in it with its line"
 
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         except Mistakes as wrong:
             mistakes.append(wrong)
         else:
-            print(f"{path}: {describe(intent)}")
+            print(f"{path}: {describe(intent, time.time_ns())}")
             if settings is not None and path is settings.intent:
                 mistakes += _between(args.config, settings, intent)
     for each in mistakes:
@@ -76,8 +78,8 @@ def load_intent_or_fail(path: Path) -> Intent:
         raise UserError(f"{path} has mistakes:\n{mistakes}") from mistakes
 
 
-def describe(intent: Intent) -> str:
-    """What was understood, in one line."""
+def describe(intent: Intent, now: int) -> str:
+    """What was understood, in one line; what is over at `now` (ns) may be a wrong year."""
     flowspec = _count(len(intent.flowspec), "Flowspec policy", "Flowspec policies")
     if not intent.judges_flowspec:
         flowspec = "Flowspec not judged"
@@ -90,12 +92,17 @@ def describe(intent: Intent) -> str:
             _count(len(intent.anycast), "anycast address", "anycast addresses"),
             flowspec,
             f"{len(intent.protect)} protected",
-            _count(len(intent.cutovers), "cutover"),
-            _count(len(intent.maintenance), "maintenance window"),
+            _count(len(intent.cutovers), "cutover") + _over(intent.cutovers, now),
+            _count(len(intent.maintenance), "maintenance window") + _over(intent.maintenance, now),
             _count(len(intent.feeds), "feed"),
             *rpki,
         )
     )
+
+
+def _over(planned: Sequence[Cutover | Maintenance], now: int) -> str:
+    over = sum(each.window.end <= now for each in planned)
+    return f" ({over} over)" if over else ""
 
 
 def _count(number: int, one: str, many: str = "") -> str:

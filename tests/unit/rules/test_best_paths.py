@@ -42,9 +42,9 @@ def shown(kind: str, site: str, at: int, prefix: str, peer: str | None = None) -
 def table(*paths: tuple[str, str | None]) -> list[Event]:
     """The table of one router: who advertises both prefixes, and the session that shows it."""
     events = [make(Kind.FEED_UP, "r1", START, epoch=START)]
-    for peer in {peer: None for _, peer in paths if peer}:
+    for session in {peer: None for _, peer in paths if peer}:
         view = View.ADJ_IN_PRE
-        events.append(make(Kind.PEER_UP, "r1", START, peer=peer, view=view, epoch=START))
+        events.append(make(Kind.PEER_UP, "r1", START, peer=session, view=view, epoch=START))
     for site, peer in paths:
         events += [shown(Kind.ANNOUNCE, site, START, prefix, peer) for prefix in (ANCHOR, BLOCK)]
     events.append(make(Kind.END_OF_RIB, "r1", START))
