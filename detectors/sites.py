@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from collector.event import Event
+from collector.event import Event, Feed, Kind, View
 from detectors.intent import Intent
 from detectors.routes import Routes
 
@@ -72,3 +72,21 @@ def live_sites(found: dict[str, Advertiser]) -> list[str]:
 def stale_sites(found: dict[str, Advertiser]) -> list[str]:
     """The sites that advertised when they were last seen, and that nobody can see now."""
     return [site for site, a in found.items() if a.stale and not a.live]
+
+
+def may_hide(routes: Routes, prefix: str, gone: Event | None) -> bool:
+    """Whether a site that is not seen may be there, behind the best path of who shows another.
+
+    `gone` is the event after which it was not seen. A Loc-RIB and a reflector show the best path
+    alone: that another one takes its place says nothing of the site, only a withdrawal does.
+    """
+    if gone is not None and gone.kind in (Kind.WITHDRAW, Kind.PEER_DOWN):
+        return False
+    live = [route for _, route in routes.of_prefix(prefix) if not route.stale]
+    return bool(live) and not any(_said_itself(route.event) for route in live)
+
+
+def _said_itself(event: Event) -> bool:
+    """Whether a route is seen as the neighbour said it who brought it into the AS."""
+    by_neighbour = event.view in (View.ADJ_IN_PRE, View.ADJ_IN_POST)
+    return by_neighbour and not event.originator_id and event.feed != Feed.BGPSTREAM

@@ -12,6 +12,7 @@ from detectors.intent import Anycast, Intent
 from detectors.route import Cause, Change, Concern
 from detectors.routes import Routes
 from detectors.rules._steady import Steady
+from detectors.sites import may_hide
 
 LEAVING = frozenset({"graceful-shutdown", "llgr-stale"})
 """Communities of a route that is about to go (RFC 8326), or whose origin is gone (RFC 9494)."""
@@ -122,6 +123,8 @@ class AnchorRedundancy(Rule):
         if site in left.stale:
             return False
         gone, blind = self._gone.get((anycast.name, site)), routes.feeds.blind()
+        if left.live and may_hide(routes, anycast.prefix, gone):
+            return False
         if gone is None:
             return routes.feeds.settled() and not blind
         return gone.router not in blind

@@ -12,7 +12,7 @@ from detectors.cutovers import boundaries, homes, under_way
 from detectors.intent import Intent, Service
 from detectors.route import Cause, Change, Concern
 from detectors.routes import Routes
-from detectors.sites import advertisers, live_sites, site_name, stale_sites
+from detectors.sites import advertisers, live_sites, may_hide, site_name, stale_sites
 
 EVERYWHERE = "everywhere"
 
@@ -104,6 +104,7 @@ class UnexpectedWithdrawal(Rule):
         else:
             gone = self._gone.get((service.name, site))
             blind = (stale and not live) or not routes.feeds.any_up()
+            blind = blind or (site != EVERYWHERE and may_hide(routes, service.prefix, gone))
             if gone is None or blind or site in stale or (stale and site == EVERYWHERE):
                 verdict = UNKNOWN
             elif site != EVERYWHERE and not live and key not in self._raised:

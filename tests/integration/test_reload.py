@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detectors.pagers.outbox import Outbox
-from tests.integration.installation import Installation
+from tests.integration.installation import COMMAND, Installation
 from tests.integration.test_replay import AT_HOME, ELSEWHERE, HOME, INTENT, OPENING, OTHER
 from tests.unit.wire.build import BASIC, monitoring, peer_header, prefix, update
 from tests.waiting import until
@@ -221,3 +221,25 @@ def test_a_fault_of_the_board_is_told_once_and_the_watch_goes_on(here: Installat
         assert process.poll() is None
     assert here.log().count("the board failed; pages go on") == 1
     assert here.log().count("ZeroDivisionError: a defect") == 1
+
+
+def test_being_told_to_read_the_intent_before_it_listens_ends_nothing(here: Installation) -> None:
+    """As `systemctl reload` may right after a start; a hang-up counts as a clean end there."""
+    with (here.folder / "log").open("ab") as log:
+        process = subprocess.Popen([*COMMAND, "run"], cwd=here.folder, stdout=log, stderr=log)
+    try:
+        until(lambda: _ignores_hang_up(process.pid), "SIGHUP is ignored", 60, here.log)
+        assert not here.answers()
+        process.send_signal(signal.SIGHUP)
+        until(here.answers, "the watch answers", 60, here.log)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _ignores_hang_up(pid: int) -> bool:
+    (line,) = (
+        each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigIgn" in each
+    )
+    return bool(int(line.split()[1], 16) & 1)
