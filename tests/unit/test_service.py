@@ -61,9 +61,9 @@ def block(word: str) -> str:
 
 
 def test_what_the_guide_shows_of_prometheus_is_right(tmp_path: Path) -> None:
-    rules = tmp_path / "anchorwatch.rules.yaml"
-    rules.write_text(block("alert:"))
-    checked("promtool", "check", "rules", str(rules))
+    rules = ROOT / "deploy/prometheus" / "anchorwatch.rules.yml"
+    assert f"rule_files: [{rules.name}]" in block("scrape_configs:")
+    (tmp_path / rules.name).write_text(rules.read_text())
     (tmp_path / "prometheus.yaml").write_text(block("scrape_configs:"))
     checked("promtool", "check", "config", "--syntax-only", str(tmp_path / "prometheus.yaml"))
 
