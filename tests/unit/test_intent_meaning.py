@@ -19,6 +19,9 @@ OTHER = "{name: x, prefix: 192.0.2.1/32, home: [b]"
 NO_RD = 'is not a route distinguisher: write "65000:50"'
 TAKEN = "services[1].prefix: 192.0.2.1/32 is service 'w' already"
 
+EARLY, LATE = (f"window: [2026-12-0{day}T10:00:00Z, 2026-12-0{day}T12:00:00Z]" for day in (1, 2))
+MOVES = f"cutovers: [{{{{name: c, service: w, from: {{}}, to: [{{}}], {EARLY}}}}}]"
+
 
 def read(text: str) -> Intent:
     return parse_intent(f"version: 1\n{text}", "i.yaml")
@@ -52,6 +55,10 @@ def read(text: str) -> Intent:
             "sites.b: no route is ever of it: all that it is known by is of 'a', before it",
         ),
         (
+            SITES + ONE.replace("[a]", "[a, b]") + "}]\n" + MOVES.format("a", "b"),
+            "cutovers[0].to: 'b' is a home of 'w' already: it advertises before the first step",
+        ),
+        (
             "flowspec: [{name: p, actions: [{redirect-to-vrf: 'rt:65000:100'}]}]",
             "flowspec[0].actions[0]: 'rt:65000:100' is not a route target: write \"65000:100\"",
         ),
@@ -74,6 +81,13 @@ def test_an_ipv6_route_may_have_the_ipv4_next_hop_of_its_site(given: str, shown:
     intent = read(f"sites: {{a: {{match: [{{next_hop: '{given}'}}]}}}}")
     assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop=shown)) == "a"
     assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="::10.0.0.1")) is None
+
+
+def test_a_service_may_move_to_a_home_that_it_left() -> None:
+    there = f"{{name: there, service: w, from: a, to: [b], {EARLY}}}"
+    back = f"{{name: back, service: w, from: b, to: [a], {LATE}}}"
+    intent = read(f"{SITES}{ONE}}}]\ncutovers: [{there}, {back}]")
+    assert [cutover.name for cutover in intent.cutovers_of("w")] == ["there", "back"]
 
 
 def test_one_prefix_in_several_vpns_is_several_services() -> None:
