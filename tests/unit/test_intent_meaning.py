@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 
-from collector.event import Kind
+from collector.event import Kind, View
+from collector.inputs.files import read_events
 from detectors.documents import Mistakes
 from detectors.intent import Intent, parse_intent
 from detectors.intent.values import parse_rd
+from tests.conftest import ROOT
 from tests.unit.rules.scenes import make
+
+STORY = ROOT / "anchorwatch/demo/story.pcap.gz"
 
 SITES = "sites: {a: {match: [{peer: 10.0.0.1}]}, b: {match: [{peer: 10.0.0.2}]}}\n"
 ONE = "services: [{name: w, prefix: 192.0.2.1/32, home: [a]"
@@ -88,6 +93,28 @@ def test_a_service_may_move_to_a_home_that_it_left() -> None:
     back = f"{{name: back, service: w, from: b, to: [a], {LATE}}}"
     intent = read(f"{SITES}{ONE}}}]\ncutovers: [{there}, {back}]")
     assert [cutover.name for cutover in intent.cutovers_of("w")] == ["there", "back"]
+
+
+def test_a_loc_rib_names_no_peer_so_the_next_hop_stands_for_it() -> None:
+    intent = read(f"{SITES}")
+    path = {"view": View.LOC_RIB, "prefix": "192.0.2.1/32"}
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="10.0.0.2", **path)) == "b"
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="::ffff:10.0.0.2", **path)) == "b"
+    by_peer = make(Kind.ANNOUNCE, "r1", 0, next_hop="10.0.0.2", peer="10.0.0.1")
+    assert intent.site_of(by_peer) == "a"
+    assert intent.site_of(replace(by_peer, peer="10.0.0.9")) is None
+    rule = {"view": View.LOC_RIB, "rule": "destination 192.0.2.1/32"}
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="10.0.0.2", **rule)) is None
+
+
+def test_sites_that_are_known_by_their_peers_are_seen_in_a_recorded_loc_rib() -> None:
+    """The neighbours of a GoBGP that sends all its views, as docs/how-to/routers.md says."""
+    hosts = ("10.0.0.1", "10.0.1.1", "10.0.1.2")
+    sites = ", ".join(f"s{n}: {{match: [{{peer: {host}}}]}}" for n, host in enumerate(hosts))
+    intent = read(f"sites: {{{sites}}}")
+    routes = [e for e in read_events(STORY) if e.kind == Kind.ANNOUNCE and e.prefix and e.next_hop]
+    assert {e.view for e in routes} == {View.ADJ_IN_PRE, View.ADJ_IN_POST, View.LOC_RIB}
+    assert {intent.site_of(e) for e in routes} == {"s0", "s1", "s2"}
 
 
 def test_one_prefix_in_several_vpns_is_several_services() -> None:
