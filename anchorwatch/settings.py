@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -20,13 +21,13 @@ from anchorwatch.errors import UserError
 from anchorwatch.gobgp_settings import GobgpSettings
 from anchorwatch.heartbeat import HeartbeatSettings
 from anchorwatch.server_settings import ServerSettings, TtlSettings
-from anchorwatch.web_settings import Listen, Served, WebSettings
+from anchorwatch.web_settings import Listen, Served, WebSettings, split_listen
 from collector.inputs.bgpstream import Request
 from collector.inputs.bmp import Allowed
 from collector.quirks import Profile
 from collector.store.address import ServerAddress
 from collector.store.spool import MAX_OCTETS
-from detectors.documents import Mistakes, load_document
+from detectors.documents import AtKey, Mistakes, load_document
 from detectors.intent.values import Name, parse_time
 from detectors.pagers.factory import PagerSettings, told_apart
 
@@ -53,6 +54,15 @@ class BmpSettings(_Section):
     """Address and port; the default serves routers on this machine alone."""
     routers: tuple[RouterSettings, ...] = Field(min_length=1)
     """Sessions from any other address are refused and counted."""
+
+    @model_validator(mode="after")
+    def _may_connect(self) -> Self:
+        version = ip_address(split_listen(self.listen)[0]).version
+        for router in self.routers:
+            if ip_network(router.address).version != version:
+                why = f"{self.listen} takes IPv{version} alone"
+                raise AtKey("routers", f"{router.address} can never connect: {why}")
+        return self
 
 
 Time = Annotated[int, PlainValidator(parse_time)]

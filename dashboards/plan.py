@@ -14,6 +14,8 @@ from detectors.intent import Anycast, Cutover, Intent, Matcher, Service
 SECOND = 1e9
 BOARD = "http://127.0.0.1:8480"
 """Where `web.listen` is, when nothing is said of it."""
+_PLACES = {"next_hop": "next_hop", "peer": "if(peer = '', next_hop, peer)"}
+"""Where packets go; a Loc-RIB names no peer."""
 _RANKS = ("originator_id", "next_hop", "peer")
 """A matcher with one of these goes before the others, in this order: docs/reference/intent.md."""
 _WATCH = (
@@ -113,11 +115,16 @@ def _matches(matcher: Matcher) -> str:
         value = getattr(matcher, key)
         if key == "router":
             words.append(f"{text(value)} IN (router, router_address)")
-        elif key == "next_hop" and ":" not in value:  # an IPv6 route has it mapped
-            words.append(f"{key} IN ({text(value)}, {text(f'::ffff:{value}')})")
+        elif key in _PLACES:
+            words.append(f"{_PLACES[key]} IN ({_addresses(value)})")
         else:
             words.append(f"{key} = {value if key == 'peer_as' else text(value)}")
     return " AND ".join(words)
+
+
+def _addresses(value: str) -> str:
+    """An address, as IPv6 routes have it too: they may have an IPv4 one mapped."""
+    return text(value) if ":" in value else f"{text(value)}, {text(f'::ffff:{value}')}"
 
 
 def _watched(address: Service | Anycast) -> str:

@@ -25,6 +25,9 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 """How many values a file may have, each alias counted as often as it is used."""
 
+UNREADABLE = "cannot be read"
+"""How a mistake begins that is told of a file of which nothing could be read."""
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Loc = tuple[str | int, ...]
 """Where a value is: keys and list indices, from the top."""
@@ -83,7 +86,7 @@ def read_text(path: str | Path) -> str:
         return content.decode("utf-8-sig")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Mistakes([Mistake(name, 1, "", f"cannot be read: {reason}")]) from error
+        raise Mistakes([Mistake(name, 1, "", f"{UNREADABLE}: {reason}")]) from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Mistakes([Mistake(name, line, "", "is not UTF-8 text")]) from error

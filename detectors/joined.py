@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from detectors.documents import (
+    UNREADABLE,
     Document,
     Loc,
     Mistake,
@@ -116,6 +117,16 @@ class Joined:
             raise Mistakes(self.mistakes)
         first = alone[0]
         return first if len(alone) == 1 and first is not None else model.model_validate(data)
+
+    def where_named(self, loc: Loc, wrong: Mistakes) -> Mistakes:
+        """What is wrong with a file that `loc` names: there, where nothing of it can be read."""
+        document, there = self._home(loc)
+        return Mistakes(
+            document.mistake(there, f"{each.file} {each.message}")
+            if each.message.startswith(UNREADABLE)
+            else each
+            for each in wrong.mistakes
+        )
 
     def _join(self) -> dict[str, Any]:
         whole: dict[str, Any] = {}

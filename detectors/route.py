@@ -153,7 +153,7 @@ def told_again(route: Route, event: Event) -> Change:
         concern = _ROUTE
     elif before.peer_as != event.peer_as:
         concern = _ROUTE
-    elif (event.rd or event.peer_rd) and before.ext_communities != event.ext_communities:
+    elif vpn_of(event) and before.ext_communities != event.ext_communities:
         concern = _ROUTE  # its route targets say which VPNs it is in
     if type(route.subject) is FlowspecRule:
         concern = _FLOWSPEC
@@ -180,6 +180,11 @@ def changed(
         before = route.event
     concern = _FLOWSPEC if isinstance(route.subject, FlowspecRule) else _ROUTE
     return Change(event, cause, route.key, before, after, route.subject, concern)
+
+
+def vpn_of(event: Event) -> str | None:
+    """Route distinguisher of a route: its own, or that of the VRF whose session shows it."""
+    return event.rd or event.peer_rd
 
 
 def same_destination(one: RouteKey, other: RouteKey) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from collector.event import Event, View
 from detectors.intent import Cutover, Intent, Service
 from detectors.progress import HeldRules, Progress, Vantage
+from detectors.route import vpn_of
 from detectors.routes import Routes
 from detectors.sites import unknown_site
 
@@ -129,7 +130,7 @@ def look(
     service = intent.service(cutover.service)
     sight = Sight(cutover, service, rules=rules)
     for key, route in routes.of_prefix(service.prefix):
-        if service.rd is not None and route.event.rd != service.rd:
+        if service.rd is not None and vpn_of(route.event) != service.rd:
             continue
         site = route.site or unknown_site(route.event)
         if route.stale:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from collector.event import Event, Feed, Kind, View
 from detectors.intent import Intent
+from detectors.route import vpn_of
 from detectors.routes import Routes
 
 
@@ -47,12 +48,12 @@ def unknown_site(event: Event) -> str:
 def advertisers(routes: Routes, prefix: str, rd: str | None = None) -> dict[str, Advertiser]:
     """The sites that advertise a watched prefix or a more-specific of it, by name.
 
-    With `rd`, only routes of that route distinguisher count.
+    With `rd`, only routes of that VPN count.
     """
     found: dict[str, Advertiser] = {}
     for _, route in routes.of_prefix(prefix):
         event = route.event
-        if rd is not None and event.rd != rd:
+        if rd is not None and vpn_of(event) != rd:
             continue
         site = route.site or unknown_site(event)
         advertiser = found.setdefault(site, Advertiser(site))

@@ -133,7 +133,7 @@ def _addresses(routes: Sequence[Row], places: Mapping[tuple[str, str], Place]) -
         seen = _routers(by_prefix[prefix])
         yield f"  # {len(sites)} sites advertised it at once, seen at {seen};"
         yield "  # `minimum` is all of them: lower it where one may be away"
-        rds = sorted({row["rd"] for row in by_prefix[prefix]})
+        rds = sorted(set(map(_vpn, by_prefix[prefix])))
         if len(rds) > 1:
             vpns = ", ".join(f"rd {rd}" if rd else "no VPN" for rd in rds)
             yield f"  # (in {vpns}: where these are"
@@ -146,8 +146,13 @@ def _named(prefix: str) -> list[str]:
     return [f"name: {_text(prefix)}", f"prefix: {_text(prefix)}"]
 
 
+def _vpn(row: Row) -> str:
+    """Its route distinguisher, or that of the VRF whose session showed it."""
+    return str(row["rd"] or row.get("peer_rd") or "")
+
+
 def _rd(rows: Sequence[Row]) -> list[str]:
-    found = {row["rd"] for row in rows}
+    found = set(map(_vpn, rows))
     return [f"rd: {_text(*found)}"] if len(found) == 1 and "" not in found else []
 
 

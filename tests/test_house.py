@@ -58,7 +58,9 @@ MAY_IMPORT = {
     ),
     "detectors/probes.py": ("detectors.intent",),
     "detectors/progress.py": ("collector.event", "detectors.feed", "detectors.route"),
-    "detectors/sites.py": ("collector.event", "detectors.intent", "detectors.routes"),
+    "detectors/sites.py": (
+        *("collector.event", "detectors.intent", "detectors.route", "detectors.routes"),
+    ),
     "detectors/sight.py": (
         *("collector.event", "detectors.intent", "detectors.progress"),
         *("detectors.route", "detectors.routes", "detectors.sites"),

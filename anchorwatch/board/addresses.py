@@ -19,7 +19,7 @@ from collector.event import rfc3339
 from detectors.engine import Engine
 from detectors.incidents import Incident
 from detectors.intent import Anycast, Intent, Service
-from detectors.route import Route, RouteKey
+from detectors.route import Route, RouteKey, vpn_of
 from detectors.sites import site_name
 
 HOME = "home"
@@ -56,7 +56,7 @@ class Addresses:
         rd = address.rd if isinstance(address, Service) else None
         sites: dict[str, list[tuple[RouteKey, Route]]] = {}
         for key, route in self._engine.routes.of_prefix(address.prefix):
-            if rd is None or route.event.rd == rd:
+            if rd is None or vpn_of(route.event) == rd:
                 sites.setdefault(site_name(self._intent, route.event), []).append((key, route))
         kind = "service" if isinstance(address, Service) else "anycast"
         more = {"minimum": address.minimum} if isinstance(address, Anycast) else {}

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from collector.event import Event
+from detectors.documents import Mistakes
 from detectors.intent.check import check_intent
 from detectors.intent.flowspec import (
     COMPONENTS,
@@ -209,7 +210,10 @@ def load_intent(path: str | Path, *, files: list[Path] | None = None) -> Intent:
     intent = joined.read_as(Intent, check_intent)
     if files is not None and intent.rpki is not None:
         files.append(Path(path).parent / intent.rpki.vrps)
-    return with_rpki(intent, path)
+    try:
+        return with_rpki(intent, path)
+    except Mistakes as wrong:
+        raise joined.where_named(("rpki", "vrps"), wrong) from wrong
 
 
 def parse_intent(text: str, name: str = "intent.yaml") -> Intent:

@@ -193,6 +193,11 @@ def _cutovers(data: dict[str, Any]) -> Found:
             homes = ", ".join(service.home)
             loc = ("cutovers", index, "from")
             yield Wrong(loc, f"{cutover.from_!r} is not a home of {service.name!r} ({homes})")
+        for site in service.home if service is not None else ():
+            if site in cutover.to and not _was_left(site, cutover, cutovers):
+                why = "it advertises before the first step"
+                told = f"{site!r} is a home of {cutover.service!r} already: {why}"
+                yield Wrong(("cutovers", index, "to"), told)
 
 
 def _could_be_home(
@@ -200,7 +205,19 @@ def _could_be_home(
 ) -> bool:
     """Whether the service is at home where the cutover takes it from, or was moved there before."""
     return cutover.from_ in service.home or any(
-        cutover.from_ in other.to and other.window.end <= cutover.window.start
-        for _, other in all_of_them
-        if other.service == service.name
+        cutover.from_ in other.to for other in _before(cutover, all_of_them)
     )
+
+
+def _was_left(site: str, cutover: Cutover, all_of_them: list[tuple[int, Cutover]]) -> bool:
+    """Whether the service was moved away from a site before, or is moved so now."""
+    return site == cutover.from_ or any(
+        site == other.from_ for other in _before(cutover, all_of_them)
+    )
+
+
+def _before(cutover: Cutover, all_of_them: list[tuple[int, Cutover]]) -> Iterator[Cutover]:
+    """The moves of the same service that are over when it begins."""
+    for _, other in all_of_them:
+        if other.service == cutover.service and other.window.end <= cutover.window.start:
+            yield other

@@ -38,9 +38,9 @@ class Matcher(Part):
     originator_id: Address | None = None
     """ORIGINATOR_ID (RFC 4456): who brought the route into the AS, through any reflector."""
     next_hop: Address | None = None
-    """Next hop of the route."""
+    """Next hop of the route; an IPv4 one also where an IPv6 route has it mapped."""
     peer: Address | None = None
-    """Address of the BGP peer that announces it."""
+    """Address of the BGP peer that announces it; in a Loc-RIB, which names none, the next hop."""
     peer_as: AsNumber | None = None
     """AS number of that peer."""
     router: Name | None = None
@@ -72,7 +72,7 @@ class Service(Part):
     prefix: Prefix
     """Its address; more-specifics of it count as the service too."""
     rd: RouteDistinguisher | None = None
-    """Route distinguisher of its VPN; absent means any."""
+    """Route distinguisher of its VPN, of its routes or of the VRF's sessions; absent means any."""
     home: tuple[Name, ...] = Field(min_length=1)
     """The sites that should advertise it."""
     origin_as: tuple[AsNumber, ...] = ()
@@ -226,7 +226,7 @@ class Cutover(Part):
     from_: Name = Field(alias="from")
     """The site that it leaves; one of its homes."""
     to: tuple[Name, ...] = Field(min_length=1)
-    """The sites that it moves to."""
+    """The sites that it moves to; none of them is a home yet."""
     window: Window
     """When it may happen."""
     deadline: Duration = parse_duration("180s")
@@ -236,7 +236,7 @@ class Cutover(Part):
     max_gap: Duration = 0
     """How long nobody may."""
     flush: Name | None = None
-    """The Flowspec policy whose rules must all be gone at the end."""
+    """The Flowspec policy whose rules must all be gone at the end, for other addresses too."""
     rehearsal_of: Name | None = None
     """The cutover that this one rehearses; limits that are not given are that one's."""
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.documents import Mistake, Mistakes
+from detectors.documents import UNREADABLE, Mistake, Mistakes
 
 MAX_BYTES = 256 << 20
 """The largest file that is read; the whole RPKI is about 50 MB."""
@@ -153,7 +153,7 @@ def _read(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Mistakes([Mistake(str(path), 1, "", f"cannot be read: {reason}")]) from error
+        raise Mistakes([Mistake(str(path), 1, "", f"{UNREADABLE}: {reason}")]) from error
     if len(content) > MAX_BYTES:
         raise Mistakes([Mistake(str(path), 1, "", f"is larger than {MAX_BYTES} bytes")])
     return content

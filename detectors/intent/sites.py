@@ -12,6 +12,8 @@ from detectors.intent.values import unmapped
 _RANKS = ("originator_id", "next_hop", "peer")
 """The better a key tells who advertises, the earlier it is here; the others come last."""
 
+_KEYS = (*_RANKS, "peer_as")
+
 MAX_KNOWN = 4_096
 """Places whose site is remembered."""
 
@@ -34,40 +36,30 @@ class SiteIndex:
 
     def find(self, event: Event) -> str | None:
         """The name of the site, or None."""
-        place = (
-            *(event.originator_id, event.next_hop, event.peer, event.peer_as),
-            *(event.router, event.router_address),
-        )
+        hop = event.next_hop and unmapped(event.next_hop)
+        # A Loc-RIB names no peer: there the place that packets go to stands for it.
+        peer = hop if event.peer is None and event.rule is None else event.peer
+        place = (event.originator_id, hop, peer, event.peer_as, event.router, event.router_address)
         try:
             return self._known[place]
         except KeyError:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            found = self._known[place] = self._search(event)
+            found = self._known[place] = self._search(place)
             return found
 
-    def _search(self, event: Event) -> str | None:
+    def _search(self, place: tuple[object, ...]) -> str | None:
+        # A router goes by its name and by its address.
+        known: dict[str, tuple[object, ...]]
+        known = {key: (value,) for key, value in zip(_KEYS, place[:-2], strict=True)}
+        known["router"] = place[-2:]
         for by_keys in self._ranked.values():
             found = [
                 index[values]
                 for keys, index in by_keys.items()
-                for values in _values(event, keys)
+                for values in product(*(known[key] for key in keys))
                 if values in index
             ]
             if found:
                 return self._names[min(found)]
         return None
-
-
-def _values(event: Event, keys: tuple[str, ...]) -> list[tuple[object, ...]]:
-    """What the event has for these keys; a router goes by its name and by its address."""
-    choices = (_choices(event, key) for key in keys)
-    return list(product(*choices))
-
-
-def _choices(event: Event, key: str) -> tuple[object, ...]:
-    if key == "router":
-        return event.router, event.router_address
-    if key == "next_hop":
-        return (unmapped(event.next_hop or "") or None,)
-    return (getattr(event, key),)

@@ -14,7 +14,7 @@ from detectors.base import FINE, Rule, Severity, Status, Unfinished, Verdict
 from detectors.cutovers import under_way
 from detectors.intent import Anycast, Intent, Service
 from detectors.intent.values import unmapped
-from detectors.route import Cause, Change, Concern, RouteKey
+from detectors.route import Cause, Change, Concern, RouteKey, vpn_of
 from detectors.routes import Routes
 
 SECOND = 1_000_000_000
@@ -370,7 +370,7 @@ def _place(key: RouteKey) -> RouteKey:
 
 def _carries(address: Anycast | Service, event: Event) -> bool:
     """Whether a route is one of the address: of its VPN, where it names one."""
-    return not isinstance(address, Service) or address.rd in (None, event.rd)
+    return not isinstance(address, Service) or address.rd in (None, vpn_of(event))
 
 
 def _said_itself(change: Change) -> bool:

@@ -11,7 +11,7 @@ from collector.event import Event, Family, Feed, rfc3339
 from detectors.base import FINE, UNKNOWN, Rule, Severity, Status, Verdict
 from detectors.cutovers import homes, may_advertise
 from detectors.intent import Anycast, Intent, Service, Validity
-from detectors.route import Change, Concern
+from detectors.route import Change, Concern, vpn_of
 from detectors.routes import Routes
 from detectors.sites import site_name
 
@@ -140,7 +140,7 @@ class Origin(Rule):
 
     def _reasons(self, event: Event, entry: Entry, routes: Routes, now: int) -> tuple[str, ...]:
         """What is wrong with one announcement."""
-        if entry.rd is not None and event.rd != entry.rd:
+        if entry.rd is not None and vpn_of(event) != entry.rd:
             return ()
         known = event.origin_as in entry.origins or not entry.origins
         whole = event.prefix == entry.prefix

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from collector.event import Event, Kind, rfc3339
 from detectors.base import UNKNOWN, Rule, Severity, Status, Verdict
 from detectors.intent import Anycast, Intent
-from detectors.route import Cause, Change, Concern, FlowspecRule, Route
+from detectors.route import Cause, Change, Concern, FlowspecRule, Route, vpn_of
 from detectors.routes import Routes
 from detectors.rules._flowspec import known_actions
 from detectors.rules._steady import Steady
@@ -280,7 +280,7 @@ def _of_route(route: Route, seen: list[Route]) -> Iterator[tuple[str, str | None
     for action in known_actions(route.event, seen):
         hop = action.get("next_hop")
         if action.get("action") == "redirect-to-nexthop" and isinstance(hop, str):
-            yield hop, route.event.rd or route.event.peer_rd
+            yield hop, vpn_of(route.event)
 
 
 def _names(route: Route, routes: Routes, rule: FlowspecRule) -> set[str]:
@@ -300,7 +300,7 @@ def _ceases(target: Target, change: Change, routes: Routes) -> bool:
 
 def _in_vpn(target: Target, event: Event, vpn_targets: frozenset[str]) -> bool:
     """Whether a route is in the VPN of the target, or in the global table as that is."""
-    vpn = event.rd or event.peer_rd
+    vpn = vpn_of(event)
     return vpn == target.vpn or bool(vpn and vpn_targets.intersection(event.ext_communities))
 
 

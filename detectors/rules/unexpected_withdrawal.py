@@ -10,7 +10,7 @@ from collector.event import Event, Kind, rfc3339
 from detectors.base import FINE, UNKNOWN, Rule, Severity, Status, Verdict
 from detectors.cutovers import boundaries, homes, under_way
 from detectors.intent import Intent, Service
-from detectors.route import Cause, Change, Concern
+from detectors.route import Cause, Change, Concern, vpn_of
 from detectors.routes import Routes
 from detectors.sites import advertisers, live_sites, may_hide, site_name, stale_sites
 
@@ -140,7 +140,7 @@ class UnexpectedWithdrawal(Rule):
         found = advertisers(routes, service.prefix, service.rd)
         live = live_sites(found)
         before = change.before or change.after
-        if before is None or (service.rd is not None and before.rd != service.rd):
+        if before is None or (service.rd is not None and vpn_of(before) != service.rd):
             return
         for name in (*live, *([EVERYWHERE] if live else [])):
             self._gone.pop((service.name, name), None)

@@ -128,6 +128,11 @@ def test_originators_and_what_stands_in_for_a_next_hop() -> None:
     assert intent.services[2].origin_as == (65001,)
 
 
+def test_a_route_of_a_vrf_s_own_session_is_of_that_vpn() -> None:
+    (service,) = parse_intent(draft([{**ROW, "peer_rd": "65000:5"}], [], [], at="T")).services
+    assert service.rd == "65000:5"
+
+
 def test_a_mapped_next_hop_is_the_same_place() -> None:
     rows = [ROW, {**ROW, "prefix": "2001:db8::1/128", "next_hop": "::ffff:10.0.0.1"}]
     intent = parse_intent(draft(rows, [], [], at="T"))

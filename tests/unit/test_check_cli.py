@@ -41,7 +41,7 @@ def test_windows_that_are_over_are_counted(
     move = "service: web, from: a, to: [b], window:"
     path.write_text(
         "version: 1\nsites: {a: {match: [{peer: 10.0.0.1}]}, b: {match: [{peer: 10.0.0.2}]}}\n"
-        "services: [{name: web, prefix: 192.0.2.1/32, home: [a, b]}]\n"
+        "services: [{name: web, prefix: 192.0.2.1/32, home: [a]}]\n"
         f"cutovers: [{{name: c, {move} {last}}}, {{name: d, {move} {to_come}}}]\n"
         f"maintenance: [{{site: a, window: {last}, why: x}}]\n"
     )

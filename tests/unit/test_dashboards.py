@@ -315,13 +315,12 @@ def test_an_empty_intent_makes_dashboards_too() -> None:
 
 def test_the_better_matcher_goes_first() -> None:
     plan = plan_of(load_intent(ROOT / "docs/examples/intent.yaml"))
-    hops = [
-        f"next_hop IN ('{hop}', '::ffff:{hop}')" for hop in ("10.0.0.1", "10.0.1.1", "10.0.1.2")
-    ]
+    hosts = [f"('{host}', '::ffff:{host}')" for host in ("10.0.0.1", "10.0.1.1", "10.0.1.2")]
     assert plan.site == (
-        f"multiIf(originator_id = '10.0.0.1', 'legacy-pe', {hops[0]}, 'legacy-pe', "
-        f"{hops[1]}, 'new-pe1', {hops[2]}, 'new-pe2', "
-        "peer = '10.0.0.1', 'legacy-pe', concat('unknown site ', next_hop))"
+        f"multiIf(originator_id = '10.0.0.1', 'legacy-pe', next_hop IN {hosts[0]}, 'legacy-pe', "
+        f"next_hop IN {hosts[1]}, 'new-pe1', next_hop IN {hosts[2]}, 'new-pe2', "
+        f"if(peer = '', next_hop, peer) IN {hosts[0]}, 'legacy-pe', "
+        "concat('unknown site ', next_hop))"
     )
 
 

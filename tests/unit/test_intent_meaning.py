@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 
-from collector.event import Kind
+from collector.event import Kind, View
+from collector.inputs.files import read_events
 from detectors.documents import Mistakes
 from detectors.intent import Intent, parse_intent
 from detectors.intent.values import parse_rd
+from tests.conftest import ROOT
 from tests.unit.rules.scenes import make
+
+STORY = ROOT / "anchorwatch/demo/story.pcap.gz"
 
 SITES = "sites: {a: {match: [{peer: 10.0.0.1}]}, b: {match: [{peer: 10.0.0.2}]}}\n"
 ONE = "services: [{name: w, prefix: 192.0.2.1/32, home: [a]"
@@ -18,6 +23,9 @@ OTHER = "{name: x, prefix: 192.0.2.1/32, home: [b]"
 
 NO_RD = 'is not a route distinguisher: write "65000:50"'
 TAKEN = "services[1].prefix: 192.0.2.1/32 is service 'w' already"
+
+EARLY, LATE = (f"window: [2026-12-0{day}T10:00:00Z, 2026-12-0{day}T12:00:00Z]" for day in (1, 2))
+MOVES = f"cutovers: [{{{{name: c, service: w, from: {{}}, to: [{{}}], {EARLY}}}}}]"
 
 
 def read(text: str) -> Intent:
@@ -52,6 +60,10 @@ def read(text: str) -> Intent:
             "sites.b: no route is ever of it: all that it is known by is of 'a', before it",
         ),
         (
+            SITES + ONE.replace("[a]", "[a, b]") + "}]\n" + MOVES.format("a", "b"),
+            "cutovers[0].to: 'b' is a home of 'w' already: it advertises before the first step",
+        ),
+        (
             "flowspec: [{name: p, actions: [{redirect-to-vrf: 'rt:65000:100'}]}]",
             "flowspec[0].actions[0]: 'rt:65000:100' is not a route target: write \"65000:100\"",
         ),
@@ -74,6 +86,35 @@ def test_an_ipv6_route_may_have_the_ipv4_next_hop_of_its_site(given: str, shown:
     intent = read(f"sites: {{a: {{match: [{{next_hop: '{given}'}}]}}}}")
     assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop=shown)) == "a"
     assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="::10.0.0.1")) is None
+
+
+def test_a_service_may_move_to_a_home_that_it_left() -> None:
+    there = f"{{name: there, service: w, from: a, to: [b], {EARLY}}}"
+    back = f"{{name: back, service: w, from: b, to: [a], {LATE}}}"
+    intent = read(f"{SITES}{ONE}}}]\ncutovers: [{there}, {back}]")
+    assert [cutover.name for cutover in intent.cutovers_of("w")] == ["there", "back"]
+
+
+def test_a_loc_rib_names_no_peer_so_the_next_hop_stands_for_it() -> None:
+    intent = read(f"{SITES}")
+    path = {"view": View.LOC_RIB, "prefix": "192.0.2.1/32"}
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="10.0.0.2", **path)) == "b"
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="::ffff:10.0.0.2", **path)) == "b"
+    by_peer = make(Kind.ANNOUNCE, "r1", 0, next_hop="10.0.0.2", peer="10.0.0.1")
+    assert intent.site_of(by_peer) == "a"
+    assert intent.site_of(replace(by_peer, peer="10.0.0.9")) is None
+    rule = {"view": View.LOC_RIB, "rule": "destination 192.0.2.1/32"}
+    assert intent.site_of(make(Kind.ANNOUNCE, "r1", 0, next_hop="10.0.0.2", **rule)) is None
+
+
+def test_sites_that_are_known_by_their_peers_are_seen_in_a_recorded_loc_rib() -> None:
+    """The neighbours of a GoBGP that sends all its views, as docs/how-to/routers.md says."""
+    hosts = ("10.0.0.1", "10.0.1.1", "10.0.1.2")
+    sites = ", ".join(f"s{n}: {{match: [{{peer: {host}}}]}}" for n, host in enumerate(hosts))
+    intent = read(f"sites: {{{sites}}}")
+    routes = [e for e in read_events(STORY) if e.kind == Kind.ANNOUNCE and e.prefix and e.next_hop]
+    assert {e.view for e in routes} == {View.ADJ_IN_PRE, View.ADJ_IN_POST, View.LOC_RIB}
+    assert {intent.site_of(e) for e in routes} == {"s0", "s1", "s2"}
 
 
 def test_one_prefix_in_several_vpns_is_several_services() -> None:

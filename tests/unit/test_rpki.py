@@ -176,7 +176,13 @@ def test_the_file_is_beside_the_intent_and_check_tells_its_mistakes(
     intent.write_text(INTENT)
     vrps = tmp_path / "rpki" / "vrps.json"
     assert main(["check", "--intent", str(intent)]) == 1
-    assert capsys.readouterr().err == f"{vrps}:1: cannot be read: no such file or directory\n"
+    line = INTENT[: INTENT.index("rpki:")].count("\n") + 1
+    why = f"{vrps} cannot be read: no such file or directory"
+    assert capsys.readouterr().err == f"{intent}:{line}: rpki.vrps: {why}\n"
+    first = tmp_path / "first.yaml"
+    first.write_text("version: 1\ninclude: [intent.yaml]\n")
+    assert main(["check", "--intent", str(first)]) == 1
+    assert capsys.readouterr().err.startswith(f"{intent}:{line}: rpki.vrps: ")
     vrps.parent.mkdir()
     vrps.write_text(ROUTINATOR)
     assert main(["check", "--intent", str(intent)]) == 0

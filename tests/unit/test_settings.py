@@ -76,3 +76,22 @@ def test_check_tells_of_a_prober_that_the_intent_does_not_know(
     assert capsys.readouterr().err == (
         f"{path}:4: prober: the intent has no probe from 'fra1': it has no probe at all\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("listen", "router", "version"),
+    [("[::]:11019", "192.0.2.0/24", 6), ("192.0.2.9:11019", "2001:db8::1", 4)],
+)
+def test_a_router_that_can_never_connect_is_told(
+    tmp_path: Path, listen: str, router: str, version: int
+) -> None:
+    path = tmp_path / "anchorwatch.yaml"
+    path.write_text(
+        f"intent: i.yaml\nbmp:\n  listen: '{listen}'\n  routers:\n    - {{address: '{router}'}}\n"
+    )
+    with pytest.raises(Mistakes) as caught:
+        read_settings(path)
+    (mistake,) = caught.value.mistakes
+    assert (mistake.line, mistake.where) == (4, "bmp.routers")
+    assert mistake.message.startswith(router)
+    assert mistake.message.endswith(f"can never connect: {listen} takes IPv{version} alone")
