@@ -39,11 +39,12 @@ class Cutovers:
         self._clock = clock
 
     def shown(self) -> list[Item]:
-        """Those that are followed now and the next one that is planned, in the board's order."""
+        """Those that are followed now and what is planned next, in the board's order."""
         engine, now = self._engine(), self._clock()
         planned = [each for each in engine.intent.cutovers if now < each.window.start]
         chosen = [each for each in engine.intent.cutovers if follows(engine, each, now)]
-        chosen += sorted(planned, key=lambda each: each.window.start)[:1]
+        next_start = min((each.window.start for each in planned), default=0)
+        chosen += [each for each in planned if each.window.start == next_start]
         items = [self._item(engine, cutover, now) for cutover in chosen]
         return sorted(items, key=lambda item: (_ORDER.index(item["stage"]), item["window"]["end"]))
 

@@ -20,6 +20,7 @@ from anchorwatch.cli.cutover import show_all
 from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cutovers import standing
 from anchorwatch.pictures.swimlane import Look
+from anchorwatch.web.pages import cutovers as cutover_pages
 from anchorwatch.web.pages.routes import board_routes
 from collector.event import Kind
 from collector.store.backend import Reader, StoreError
@@ -299,3 +300,33 @@ def test_the_incident_of_another_detector_leads_to_no_cutover() -> None:
     incident = room.engine.open_incidents[0]
     assert incident.detector != "cutover"
     assert not [each for each in commands(room, f"/incidents/{incident.id}") if "cutover" in each]
+
+
+# Odd ones
+
+
+def test_a_policy_that_is_no_longer_flushed_takes_no_page_down() -> None:
+    room = Room().steady().moved()
+    room.take(*step(Kind.ANNOUNCE, "legacy-pe", AT + 6 * SECOND, "r1"))
+    room.take(*rules(Kind.WITHDRAW, AT + 10 * SECOND))
+    room.tell(room.engine.adopt(parse_intent(INTENT.replace("    flush: migration\n", "")), AT))
+    item = room.at(AT + 13 * SECOND).item()
+    assert (item["phase"], "flush" in item) == ("flushed", False)
+    for path in ("/", "/cutovers/move", "/cutovers"):
+        assert "<b>flushed</b>" in page(room, path)
+
+
+def test_how_many_routes_prove_it_is_said_where_not_all_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    assert "These are" not in page(room)
+    monkeypatch.setattr(cutover_pages, "MOST_PROOFS", 3)
+    text = page(room)
+    assert text.count("<details") == 3
+    assert "These are 3 of 4." in text
+
+
+def test_a_service_with_a_slash_in_its_name_can_be_asked_for() -> None:
+    room = Room(INTENT.replace("name: web,", "name: a/b,").replace("service: web", "service: a/b"))
+    assert '"name":"a/b"' in page(room.steady(), "/api/v1/services/a%2Fb")
