@@ -88,6 +88,8 @@ def _steps(answer: dict[str, Any]) -> Text:
     steps = answer["steps"]
     for step in STEPS:
         at = steps.get(step)
+        if step == "flushed" and not at and "flush" not in answer:
+            continue  # there is nothing to flush, so it never comes
         mark, words = ("+", f"{at[11:23]}Z") if at else (".", "")
         text.append(f"\n{mark} {step:<9} {words}", style="" if at else "dim")
     for key, words in (("rollback", "going back since"), ("rolled_back", "rolled back")):

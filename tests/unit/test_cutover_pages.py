@@ -327,6 +327,16 @@ def test_how_many_routes_prove_it_is_said_where_not_all_are_shown(
     assert "These are 3 of 4." in text
 
 
+@pytest.mark.parametrize("flush", [True, False])
+def test_the_terminal_waits_for_no_flush_where_there_is_none(flush: bool) -> None:
+    room = Room(INTENT if flush else INTENT.replace("    flush: migration\n", "")).steady().moved()
+    console = Console(file=StringIO(), width=200)
+    with console.capture() as capture:
+        told = standing(room.engine, room.engine.intent.cutovers[0], room.now)
+        console.print(CutoverView().picture(told, room.now, 50))
+    assert ("flushed" in capture.get()) == flush
+
+
 def test_a_service_with_a_slash_in_its_name_can_be_asked_for() -> None:
     room = Room(INTENT.replace("name: web,", "name: a/b,").replace("service: web", "service: a/b"))
     assert '"name":"a/b"' in page(room.steady(), "/api/v1/services/a%2Fb")
