@@ -109,3 +109,13 @@ def test_the_page_of_a_large_network_is_light(html: Html) -> None:
     loaded = [folder / name for name in STATIC]
     octets = len(page) + sum(path.stat().st_size for path in loaded)
     assert octets <= 200_000, octets
+
+
+def test_without_javascript_times_have_their_day(html: Html) -> None:
+    watched = Watched().steady().announce(PE1, "192.0.2.50/32")
+    board = watched.live.board()
+    for section, said in (
+        ("incidents", ">2027-01-15 08:00:01"),
+        ("services", ">since 2027-01-15 0"),
+    ):
+        assert said in html.item(section, board.sections[section][0])["html"]
