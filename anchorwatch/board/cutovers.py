@@ -85,6 +85,7 @@ class Cutovers:
 
     def _item(self, engine: Engine, cutover: Cutover, now: int) -> Item:
         progress, sight = engine.look_at(cutover)
+        later = None if progress.complete else superseded_by(engine.intent, cutover, now)
         about = next((i for i in engine.open_incidents if _is_about(i, cutover)), None)
         stage = _stage(engine, cutover, progress, now)
         broken = _broken(cutover, progress) if stage == "complete" else []
@@ -111,7 +112,7 @@ class Cutovers:
             "stage": stage,
             "phase": progress.phase.value,
             "steps": {step: rfc3339(at) for step in STEPS if (at := getattr(progress, step))},
-            "timers": _timers(cutover, progress, now),
+            "timers": _timers(cutover, progress, now, later.window.start if later else 0),
             "sites": _sites(cutover, seen),
             "vantage_points": [] if stage == AHEAD else vantage_points(progress, sight),
             "rules_left": sight.rules_left(),
@@ -170,19 +171,24 @@ def _state(
     return FINE, said[stage]
 
 
-def _timers(cutover: Cutover, progress: Progress, now: int) -> dict[str, Item]:
-    """Each limit in seconds; of what counts still, `since` when, of what does not, how long."""
+def _timers(cutover: Cutover, progress: Progress, now: int, over: int) -> dict[str, Item]:
+    """Each limit in seconds; of what counts still, `since` when, of what does not, how long.
+
+    `over` is when another cutover ended it, ns.
+    """
     begun = progress.rollback or progress.begun
     total = progress.complete - begun if begun and progress.complete else 0
     return {
-        "total": _timer(cutover.deadline, total, 0 if progress.complete else begun, now),
-        "overlap": _timer(cutover.max_overlap, progress.overlap, progress.both_since, now),
-        "gap": _timer(cutover.max_gap, progress.gap, progress.gap_since, now),
+        "total": _timer(cutover.deadline, total, 0 if progress.complete else begun, now, over),
+        "overlap": _timer(cutover.max_overlap, progress.overlap, progress.both_since, now, over),
+        "gap": _timer(cutover.max_gap, progress.gap, progress.gap_since, now, over),
     }
 
 
-def _timer(limit: int, longest: int, since: int, now: int) -> Item:
+def _timer(limit: int, longest: int, since: int, now: int, over: int) -> Item:
     told: Item = {"limit": _seconds(limit)}
+    if over and since:
+        longest, since = max(longest, over - since), 0
     if not since or longest > now - since:  # else it is the present one that is the longest
         told["seconds"] = _seconds(longest)
     return told | _moments(since=since)

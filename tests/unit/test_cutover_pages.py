@@ -340,3 +340,30 @@ def test_the_terminal_waits_for_no_flush_where_there_is_none(flush: bool) -> Non
 def test_a_service_with_a_slash_in_its_name_can_be_asked_for() -> None:
     room = Room(INTENT.replace("name: web,", "name: a/b,").replace("service: web", "service: a/b"))
     assert '"name":"a/b"' in page(room.steady(), "/api/v1/services/a%2Fb")
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_one_that_was_replaced_gives_no_advice_and_counts_no_more(moved: bool) -> None:
+    room = Room(INTENT + NEXT).steady()
+    room = room.moved() if moved else room.take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+
+    def told() -> tuple[str, Item, str]:
+        plan = next(each for each in room.engine.intent.cutovers if each.name == "move")
+        stands = standing(room.engine, plan, room.now)
+        console = Console(file=StringIO(), width=200)
+        with console.capture() as capture:
+            console.print(CutoverView().picture(stands, room.now, 50))
+        return next_step(stands), stands["timers"], capture.get()
+
+    assert told()[0].startswith("Withdraw")
+    room.at(END + 2 * SECOND)
+    advice, timers, screen = told()
+    assert advice == "Nothing: cutover a/b? of the service is in its place."
+    assert "until another one replaced it" in screen
+    took = (END + SECOND - AT) / SECOND
+    assert timers["total"] == {"seconds": took, "limit": 120}
+    assert timers["overlap"]["seconds"] == (5 if moved else took)
+    assert room.item()["timers"] == {**timers, "gap": {"limit": 1, "seconds": 0}}
+    assert "data-since" not in page(room)
+    room.at(END + 60 * SECOND)
+    assert told()[1] == timers
