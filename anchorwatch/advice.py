@@ -14,7 +14,7 @@ SHOWN = 3
 
 def next_step(cutover: dict[str, Any]) -> str:
     """The next step of a cutover that is told as `anchorwatch.cutovers.standing` does."""
-    phase, window, other = cutover["phase"], cutover["window"], cutover.get("replaced_by")
+    phase, window, other = cutover["phase"], cutover["window"], cutover.get("superseded_by")
     if phase == "complete" or other is not None:
         why = (
             "it is complete" if other is None else f"cutover {other} of the service is in its place"

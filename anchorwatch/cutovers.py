@@ -45,7 +45,7 @@ def standing(engine: Engine, cutover: Cutover, now: int) -> dict[str, Any]:
             rehearsal_of=cutover.rehearsal_of,
             rollback=_moment(progress.rollback),
             rolled_back=_moment(progress.rolled_back),
-            replaced_by=later.name if later else None,
+            superseded_by=later.name if later else None,
         ),
         "window": {
             "start": rfc3339(cutover.window.start),

@@ -117,7 +117,7 @@ def _countdown(answer: dict[str, Any], now: int) -> tuple[float, str, str]:
     total, window = answer["timers"]["total"], answer["window"]
     if answer["phase"] == "complete":
         return total["seconds"], "is what it took", "green"
-    if "replaced_by" in answer:
+    if "superseded_by" in answer:
         return total["seconds"], "until another one replaced it", "default"
     if "begun" not in answer["steps"] and "rollback" not in answer:
         start, end = parse_rfc3339(window["start"]), parse_rfc3339(window["end"])
