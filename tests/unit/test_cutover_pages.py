@@ -16,7 +16,7 @@ from anchorwatch.advice import next_step
 from anchorwatch.board.now import Item
 from anchorwatch.board.past import Past
 from anchorwatch.board.swimlanes import swimlane_of
-from anchorwatch.cli.cutover import show_all
+from anchorwatch.cli.cutover import show, show_all
 from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cutovers import standing
 from anchorwatch.pictures.swimlane import Look
@@ -340,6 +340,29 @@ def test_the_terminal_waits_for_no_flush_where_there_is_none(flush: bool) -> Non
 def test_a_service_with_a_slash_in_its_name_can_be_asked_for() -> None:
     room = Room(INTENT.replace("name: web,", "name: a/b,").replace("service: web", "service: a/b"))
     assert '"name":"a/b"' in page(room.steady(), "/api/v1/services/a%2Fb")
+
+
+def shown(room: Room) -> list[str]:
+    """The lines of `anchorwatch cutover status move`."""
+    cutover = next(each for each in room.engine.intent.cutovers if each.name == "move")
+    console = Console(file=StringIO(), width=200)
+    with console.capture() as capture:
+        show(standing(room.engine, cutover, room.now), console)
+    return [" ".join(line.split()) for line in capture.get().splitlines()]
+
+
+def test_a_place_that_only_shows_rules_says_nothing_of_who_advertises() -> None:
+    lines = shown(Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)))
+    assert "r1 bmp adj-in-pre peer 10.9.9.9 - 1" in lines
+    assert "r1 bmp adj-in-pre yes legacy-pe, new-pe1" in lines
+    gone = shown(Room().steady().take(*step(Kind.WITHDRAW, "legacy-pe", AT)))
+    assert "r1 bmp adj-in-pre yes nobody" in gone
+
+
+def test_the_status_of_one_that_was_replaced_says_so() -> None:
+    room = Room(INTENT + NEXT).steady().moved()
+    assert "phase moved" in shown(room)
+    assert "phase moved, replaced by a/b?" in shown(room.at(END + 2 * SECOND))
 
 
 @pytest.mark.parametrize("moved", [True, False])
