@@ -14,11 +14,14 @@ SHOWN = 3
 
 def next_step(cutover: dict[str, Any]) -> str:
     """The next step of a cutover that is told as `anchorwatch.cutovers.standing` does."""
+    phase, window, other = cutover["phase"], cutover["window"], cutover.get("superseded_by")
+    if phase == "complete" or other is not None:
+        why = (
+            "it is complete" if other is None else f"cutover {other} of the service is in its place"
+        )
+        return f"Nothing: {why}."
     if "rollback" in cutover:
         return _way_back(cutover)
-    phase, window = cutover["phase"], cutover["window"]
-    if phase == "complete":
-        return "Nothing: it is complete."
     if phase != "armed":
         return _way_on(cutover)
     if window["state"] == "ahead":

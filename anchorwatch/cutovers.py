@@ -6,6 +6,7 @@ from typing import Any
 
 from anchorwatch.advice import STEPS
 from collector.event import Event, Feed, Kind, rfc3339
+from detectors.cutovers import superseded_by
 from detectors.engine import Engine
 from detectors.intent import Cutover
 from detectors.progress import Progress
@@ -28,6 +29,7 @@ def standing(engine: Engine, cutover: Cutover, now: int) -> dict[str, Any]:
     Times are RFC 3339, durations seconds.
     """
     progress, sight = engine.look_at(cutover)
+    later = None if progress.complete else superseded_by(engine.intent, cutover, now)
     incident = next(
         (i for i in engine.open_incidents if (i.detector, i.key) == ("cutover", cutover.name)), None
     )
@@ -43,6 +45,7 @@ def standing(engine: Engine, cutover: Cutover, now: int) -> dict[str, Any]:
             rehearsal_of=cutover.rehearsal_of,
             rollback=_moment(progress.rollback),
             rolled_back=_moment(progress.rolled_back),
+            superseded_by=later.name if later else None,
         ),
         "window": {
             "start": rfc3339(cutover.window.start),
@@ -51,7 +54,7 @@ def standing(engine: Engine, cutover: Cutover, now: int) -> dict[str, Any]:
         },
         "phase": progress.phase.value,
         "steps": {step: rfc3339(at) for step in STEPS if (at := getattr(progress, step))},
-        "timers": _timers(cutover, progress, now),
+        "timers": _timers(cutover, progress, later.window.start if later else now),
         "advertised_by": sorted(sight.live),
         "vantage_points": vantage_points(progress, sight),
         "rules_left": sight.rules_left(),

@@ -76,6 +76,13 @@ class IntentFiles:
         told = {"file": str(self.path), "used_since": rfc3339(self.used_since)}
         return told if self.error is None else {**told, "error": self.error}
 
+    @property
+    def problem(self) -> list[str]:
+        """A sentence for who looks at what is judged, where that is not what the files say."""
+        if self.error is None:
+            return []
+        return [f"the intent was refused as it is now, and the one before goes on: {self.error}"]
+
     def _stamp(self) -> Stamp:
         """What tells one state of the files from another."""
         stamps = []

@@ -138,7 +138,7 @@ class Watch:
             self._parts,
             TrackFile(settings.tracks),
             self._feeds,
-            lambda: self._health().problems,
+            lambda: self._health().problems + self._reloading.files.problem,
             self._metrics.board_seconds.observe,
         )
         self._metrics.gobgp, self._metrics.public = self._sources.gobgp, self._sources.public

@@ -39,11 +39,12 @@ class Cutovers:
         self._clock = clock
 
     def shown(self) -> list[Item]:
-        """Those that are followed now and the next one that is planned, in the board's order."""
+        """Those that are followed now and what is planned next, in the board's order."""
         engine, now = self._engine(), self._clock()
         planned = [each for each in engine.intent.cutovers if now < each.window.start]
         chosen = [each for each in engine.intent.cutovers if follows(engine, each, now)]
-        chosen += sorted(planned, key=lambda each: each.window.start)[:1]
+        next_start = min((each.window.start for each in planned), default=0)
+        chosen += [each for each in planned if each.window.start == next_start]
         items = [self._item(engine, cutover, now) for cutover in chosen]
         return sorted(items, key=lambda item: (_ORDER.index(item["stage"]), item["window"]["end"]))
 
@@ -84,6 +85,7 @@ class Cutovers:
 
     def _item(self, engine: Engine, cutover: Cutover, now: int) -> Item:
         progress, sight = engine.look_at(cutover)
+        later = None if progress.complete else superseded_by(engine.intent, cutover, now)
         about = next((i for i in engine.open_incidents if _is_about(i, cutover)), None)
         stage = _stage(engine, cutover, progress, now)
         broken = _broken(cutover, progress) if stage == "complete" else []
@@ -110,7 +112,7 @@ class Cutovers:
             "stage": stage,
             "phase": progress.phase.value,
             "steps": {step: rfc3339(at) for step in STEPS if (at := getattr(progress, step))},
-            "timers": _timers(cutover, progress, now),
+            "timers": _timers(cutover, progress, now, later.window.start if later else 0),
             "sites": _sites(cutover, seen),
             "vantage_points": [] if stage == AHEAD else vantage_points(progress, sight),
             "rules_left": sight.rules_left(),
@@ -169,19 +171,24 @@ def _state(
     return FINE, said[stage]
 
 
-def _timers(cutover: Cutover, progress: Progress, now: int) -> dict[str, Item]:
-    """Each limit in seconds; of what counts still, `since` when, of what does not, how long."""
+def _timers(cutover: Cutover, progress: Progress, now: int, over: int) -> dict[str, Item]:
+    """Each limit in seconds; of what counts still, `since` when, of what does not, how long.
+
+    `over` is when another cutover ended it, ns.
+    """
     begun = progress.rollback or progress.begun
     total = progress.complete - begun if begun and progress.complete else 0
     return {
-        "total": _timer(cutover.deadline, total, 0 if progress.complete else begun, now),
-        "overlap": _timer(cutover.max_overlap, progress.overlap, progress.both_since, now),
-        "gap": _timer(cutover.max_gap, progress.gap, progress.gap_since, now),
+        "total": _timer(cutover.deadline, total, 0 if progress.complete else begun, now, over),
+        "overlap": _timer(cutover.max_overlap, progress.overlap, progress.both_since, now, over),
+        "gap": _timer(cutover.max_gap, progress.gap, progress.gap_since, now, over),
     }
 
 
-def _timer(limit: int, longest: int, since: int, now: int) -> Item:
+def _timer(limit: int, longest: int, since: int, now: int, over: int) -> Item:
     told: Item = {"limit": _seconds(limit)}
+    if over and since:
+        longest, since = max(longest, over - since), 0
     if not since or longest > now - since:  # else it is the present one that is the longest
         told["seconds"] = _seconds(longest)
     return told | _moments(since=since)

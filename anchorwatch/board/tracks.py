@@ -6,7 +6,7 @@ question to the store, and says when nobody watched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -24,7 +24,7 @@ LATELY = 1800 * SECOND
 EVERY = SECOND
 """From one look to the next where no event has touched anything, ns."""
 MOST = 150
-"""Changes of one cutover that are kept: the latest."""
+"""Changes of one cutover that are kept, about."""
 MOST_FAULTS = 10
 """Incidents of one cutover that are kept: the latest."""
 DETECTOR = "cutover"
@@ -54,6 +54,13 @@ class Glimpse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """At how many vantage points any is seen."""
     rules_hidden: bool = False
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it says in words: those of one kind differ in numbers alone."""
+        everywhere = frozenset((site, seen >= self.places) for site, seen in self.sites.items())
+        of_rules = bool(self.rules), self.rules_hidden
+        return self.watched, self.phase, self.back, everywhere, self.hidden, of_rules
+
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """An incident of a cutover, and when it began and ended, ns; 0 where it has not ended."""
@@ -78,8 +85,30 @@ class Track(msgspec.Struct, kw_only=True):
         if self.glimpses and self.glimpses[-1].at == glimpse.at:
             self.glimpses.pop()  # it did not last
         self.glimpses.append(glimpse)
-        del self.glimpses[:-MOST]
+        if len(self.glimpses) > MOST + MOST // 4:  # many at once, as it takes a look at all
+            self._thin()
         return True
+
+    def _thin(self) -> None:
+        """Keep `MOST`: the shortest that differ in numbers alone go first, and then the oldest.
+
+        Of many vantage points each changes numbers, and the first step must stay in the picture.
+        """
+        while excess := max(len(self.glimpses) - MOST, 0):
+            gone: set[int] = set()
+            for _, n in sorted(self._spare()):
+                # Who goes leaves its time to the one before: that one stays for now.
+                if len(gone) < excess and not {n - 1, n + 1} & gone:
+                    gone.add(n)
+            gone = gone or set(range(excess))
+            self.glimpses = [each for n, each in enumerate(self.glimpses) if n not in gone]
+
+    def _spare(self) -> Iterator[tuple[int, int]]:
+        """How long those lasted that differ from the one before in numbers alone, and which."""
+        kinds = [each.kind for each in self.glimpses]
+        for n in range(1, len(kinds) - 1):
+            if kinds[n] == kinds[n - 1]:
+                yield self.glimpses[n + 1].at - self.glimpses[n].at, n
 
     def told(self, incident: Incident) -> bool:
         """Note what became of an incident of it: answers whether that is new."""

@@ -56,6 +56,15 @@ def moment(text: str, store: Reader) -> int:
         raise UserError(str(error)) from error
 
 
+def past_moment(text: str, store: Reader) -> int:
+    """One of which something can be known, as ns; UserError where it is none."""
+    at = moment(text, store)
+    # An incident has opened, whatever a clock that was set back says.
+    if at > time.time_ns() and ("+" in text or not names_incident(text)):
+        raise UserError(f"{text!r} is yet to come: nobody knows what will be held then")
+    return at
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Reader]:
     """The store, for reading; UserError where it cannot be.

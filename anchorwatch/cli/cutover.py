@@ -142,13 +142,18 @@ def _points(cutover: dict[str, Any]) -> Any:
         table.add_row(
             point["at"],
             "yes" if point["saw_old"] else "",
-            (", ".join(point["advertised_by"]) or "nobody") if seen else "does not see",
+            # One that only shows rules says nothing of who advertises.
+            (", ".join(point["advertised_by"]) or ("nobody" if point["saw_old"] else "-"))
+            if seen
+            else "does not see",
             str(point["rules"] or "") if seen else "?",
         )
     return table
 
 
 def _phase(cutover: dict[str, Any]) -> str:
+    if "superseded_by" in cutover:
+        return f"{cutover['phase']}, replaced by {cutover['superseded_by']}"
     if "rollback" in cutover:
         return f"{cutover['phase']}, going back since {cutover['rollback'][:19]}Z"
     if "rolled_back" in cutover:

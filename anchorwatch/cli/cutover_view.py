@@ -88,6 +88,8 @@ def _steps(answer: dict[str, Any]) -> Text:
     steps = answer["steps"]
     for step in STEPS:
         at = steps.get(step)
+        if step == "flushed" and not at and "flush" not in answer:
+            continue  # there is nothing to flush, so it never comes
         mark, words = ("+", f"{at[11:23]}Z") if at else (".", "")
         text.append(f"\n{mark} {step:<9} {words}", style="" if at else "dim")
     for key, words in (("rollback", "going back since"), ("rolled_back", "rolled back")):
@@ -115,6 +117,8 @@ def _countdown(answer: dict[str, Any], now: int) -> tuple[float, str, str]:
     total, window = answer["timers"]["total"], answer["window"]
     if answer["phase"] == "complete":
         return total["seconds"], "is what it took", "green"
+    if "superseded_by" in answer:
+        return total["seconds"], "until another one replaced it", "default"
     if "begun" not in answer["steps"] and "rollback" not in answer:
         start, end = parse_rfc3339(window["start"]), parse_rfc3339(window["end"])
         if now < start:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _at(args: argparse.Namespace, store: Reader) -> answers.Answer:
-    at = answers.moment(args.at, store)
+    at = answers.past_moment(args.at, store)
     nothing = f"no router held a Flowspec rule at {rfc3339(at)}, as far as the store has seen"
     blind = answers.blind_at(store, at)
     return answers.Answer(flowspec_rows(store, at), COLUMNS, nothing, blind)

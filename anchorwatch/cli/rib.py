@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--covering and --covered go with a PREFIX")
     intent = _intent(args)
     with answers.opened(args.store) as store:
-        at = answers.moment(args.at, store)
+        at = answers.past_moment(args.at, store)
         try:
             rows = rib_rows(store, at, prefix=args.prefix, **narrowed(args))
         except ValueError as error:

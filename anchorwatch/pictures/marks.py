@@ -1,15 +1,31 @@
-"""Where the words of moments stand above a picture, so that none lies on another."""
+"""Where words stand in a picture, so that none lies on another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import TypeVar
 
 T = TypeVar("T")
 MOST_WORDS = 8
 """Of the moments of an incident, so many have words in a picture: the first and the last."""
+TITLE = 9.2
+"""Width of a letter of a picture's title, about, pixels."""
 LEVEL = 16
 """Between the words of one height and those of the next, pixels."""
+
+
+def fitted(text: str, room: float, letter: float) -> str:
+    """A text as SVG, without its midst where it is longer than `room`, of such letters (pixels).
+
+    Then all of it is where a pointer rests on it.
+    """
+    most = max(int(room / letter + 0.01), 3)
+    if len(text) <= most:
+        return escape(text)
+    tail = most // 2
+    short = f"{text[: most - tail - 1]}…{text[-tail:]}"
+    return f"<title>{escape(text)}</title>{escape(short)}"
 
 
 def worded(moments: Sequence[T]) -> Sequence[T]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from anchorwatch.pictures.marks import LEVEL, heights, worded
+from anchorwatch.pictures.marks import LEVEL, TITLE, fitted, heights, worded
 from anchorwatch.pictures.scale import clock, length, ticks
 from anchorwatch.pictures.swimlane import Mark, said
 from anchorwatch.pictures.terminal import label
@@ -87,7 +87,7 @@ def picture(timeline: Timeline, ids: str = "timeline", marks: Sequence[Mark] = (
         f'<desc id="{ids}-desc">{escape(in_words(timeline) + moments)}</desc>',
         f"<style>{_STYLE}</style>{_HATCH}",
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
-        f'<text class="title" x="16" y="26">{escape(name)}</text>',
+        f'<text class="title" x="16" y="26">{fitted(name, WIDTH - 32, TITLE)}</text>',
         f'<text class="dim" x="16" y="45">{spoken} ({lasted})</text>',
         *_axis(frame),
     ]
@@ -139,7 +139,7 @@ def _axis(frame: _Frame) -> Iterator[str]:
 
 def _lane(lane: Lane, row: int, frame: _Frame) -> Iterator[str]:
     top = frame.top + ROW * row
-    name = escape(label(lane, frame.timeline))
+    name = fitted(label(lane, frame.timeline), frame.margin - 30, CHARACTER)
     yield f'<text x="16" y="{top + 19}">{name}</text>'
     for span in lane.spans:
         yield _span(span, top, frame)

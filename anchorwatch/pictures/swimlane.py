@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
 
-from anchorwatch.pictures.marks import LEVEL, heights
+from anchorwatch.pictures.marks import LEVEL, TITLE, fitted, heights
 from anchorwatch.pictures.scale import SECOND, clock, length, ticks
 
 WIDTH = 960
@@ -209,6 +209,7 @@ class _Picture:
         drawn, ids = self._drawn, self._ids
         height = self._bottom + 34
         spoken = f"{clock(drawn.since)} to {clock(drawn.until)} UTC"
+        title = fitted(drawn.title, WIDTH - 2 * LEFT, TITLE)
         parts = [
             '<svg xmlns="http://www.w3.org/2000/svg" class="swimlane" role="img"',
             f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"',
@@ -220,7 +221,7 @@ class _Picture:
             f'<defs><pattern id="{ids}-hatch" width="6" height="6" patternUnits="userSpaceOnUse"',
             'patternTransform="rotate(45)"><line class="hatch" y2="6"/></pattern></defs>',
             f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
-            f'<text class="title" x="{LEFT}" y="26">{escape(drawn.title)}</text>',
+            f'<text class="title" x="{LEFT}" y="26">{title}</text>',
             f'<text class="dim" x="{LEFT}" y="45">{spoken}',
             f"({length(drawn.until - drawn.since)})</text>",
             *self._grid(),
@@ -284,8 +285,10 @@ class _Picture:
     def _name(self, name: str, role: str, top: int) -> Iterator[str]:
         ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top + ROW}" y2="{top + ROW}"'
         yield f'<line class="row" {ends}/>'
-        yield f'<text x="{LEFT}" y="{top + 17}">{escape(name)}</text>'
-        yield f'<text class="dim" x="{LEFT}" y="{top + 31}">{escape(role)}</text>'
+        room = self._margin - LEFT - 14
+        for y, kind, text in ((17, "", name), (31, ' class="dim"', role)):
+            shown = fitted(text, room, CHARACTER)
+            yield f'<text{kind} x="{LEFT}" y="{top + y}">{shown}</text>'
 
     def _lane(self, lane: Lane, top: int) -> Iterator[str]:
         yield from self._name(lane.name, lane.role, top)

@@ -99,3 +99,29 @@ def test_what_does_not_fit_on_the_board_is_counted_rightly(
         expect(page.locator("[data-more=services]")).to_contain_text("The worst 60 of 500 are here")
         expect(page.locator("[data-more=incidents]")).to_contain_text("The worst 40 of 200 are")
         assert page.title() == "(200) anchorwatch"
+
+
+FOCUSED = "document.activeElement.getAttribute('href')"
+
+
+def test_who_reads_by_keyboard_keeps_the_focus_and_the_place(
+    tmp_path: Path, window: Window
+) -> None:
+    """An item changes, another one moves, and the whole state comes anew."""
+    here, page = with_a_cutover(tmp_path), window.page
+    page.set_viewport_size({"width": 1280, "height": 400})
+    with here.running(), here.connect() as router:
+        router.sendall(steady())
+        page.goto(f"http://127.0.0.1:{here.web}/")
+        expect(page.locator(".who").first).to_contain_text("seen at 1 of 1 vantage point")
+        page.locator(".cutover .title-link").focus()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        place = page.evaluate("scrollY")
+        router.sendall(says("10.0.1.1", advertise=True))
+        expect(page.locator("[aria-current=step] b")).to_have_text("both")
+        assert page.evaluate(FOCUSED) == "/cutovers/move%2F1"
+        assert abs(page.evaluate("scrollY") - place) < 150
+        assert place > 150
+    with here.running():
+        expect(page.locator("#connection")).to_contain_text("● live")
+        assert page.evaluate(FOCUSED) == "/cutovers/move%2F1"

@@ -278,6 +278,8 @@ except ValueError as error:
     [
         ("rib 192.0.2.60 --at soon", "'soon' is no moment: give RFC 3339 such as"),
         ("rib 192.0.2.60 --at ffffffff", "knows no incident whose id begins with 'ffffffff'"),
+        ("rib 192.0.2.60 --at 2100-01-01T00:00:00Z", "'2100-01-01T00:00:00Z' is yet to come"),
+        ("flowspec --at 2100-01-01T00:00:00Z", "'2100-01-01T00:00:00Z' is yet to come"),
         ("rib nonsense", "'nonsense' is no prefix:"),
         ("rib", "say which PREFIX, or whose whole table with --router NAME"),
         ("rib --router r1 --covered", "--covering and --covered go with a PREFIX"),

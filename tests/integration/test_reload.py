@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from detectors.pagers.outbox import Outbox
@@ -51,6 +52,11 @@ def status(here: Installation) -> dict[str, dict[str, str]]:
     return answer
 
 
+def board(here: Installation) -> dict[str, list[str]]:
+    answer: dict[str, list[str]] = httpx.get(f"http://127.0.0.1:{here.web}/api/v1/board").json()
+    return answer
+
+
 def test_a_file_that_changes_is_used_and_a_wrong_one_changes_nothing(here: Installation) -> None:
     with here.running() as process, here.connect() as router:
         first = status(here)["intent"]["used_since"]
@@ -65,6 +71,13 @@ def test_a_file_that_changes_is_used_and_a_wrong_one_changes_nothing(here: Insta
         shown = here.command("status").stdout
         assert "refused as it is now" in shown
         assert "services[0].home: is missing" in shown
+        (problem,) = board(here)["problems"]
+        assert problem.startswith("the intent was refused as it is now, and the one before goes")
+        assert "services[0].home: is missing" in problem
+        healthy = httpx.get(f"http://127.0.0.1:{here.web}/healthz")
+        assert healthy.status_code == 200  # the watch itself is well
+        healthy = httpx.get(f"http://127.0.0.1:{here.web}/healthz")
+        assert healthy.status_code == 200  # the watch itself is well
         assert here.metrics()['anchorwatch_incidents_open{severity="critical"}'] == 1
         write(here, LENIENT)
         here.metric(DONE, 1)
@@ -72,6 +85,7 @@ def test_a_file_that_changes_is_used_and_a_wrong_one_changes_nothing(here: Insta
         told = status(here)["intent"]
         assert told["used_since"] > first
         assert "error" not in told
+        assert board(here)["problems"] == []
         process.send_signal(signal.SIGHUP)  # also where no file has changed
         here.metric(DONE, 2)
         assert here.metrics()[REFUSED] == 1

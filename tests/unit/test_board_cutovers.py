@@ -177,6 +177,13 @@ def test_what_runs_comes_first_then_the_next_one() -> None:
     assert [item["name"] for item in room.cutovers.all()] == ["a/b?", "move"]
 
 
+def test_of_those_that_begin_together_none_is_left_out() -> None:
+    together = NEXT.replace(rfc3339(END + SECOND), rfc3339(OPENS)).replace("web", "mail")
+    mail = "  - {name: mail, prefix: 192.0.2.60/32, home: [new-pe1]}\nflowspec:"
+    room = Room(INTENT.replace("flowspec:", mail) + together).at(START)
+    assert stages(room) == [("move", "planned"), ("a/b?", "planned")]
+
+
 def test_one_that_never_began_is_shown_for_a_while_after_its_window() -> None:
     room = Room().steady().at(END + SECOND)
     assert stages(room) == [("move", "not begun")]

@@ -11,7 +11,7 @@ from anchorwatch.board.live import SHOWN
 from anchorwatch.web.pages import render
 from anchorwatch.web.pages.pages import STATIC
 from anchorwatch.web.pages.render import Html
-from collector.event import Kind, Provenance
+from collector.event import Family, Kind, Provenance
 from detectors.engine import Engine
 from detectors.intent import Intent, parse_intent
 from tests.unit.rules.scenes import KILL_SWITCH, SECOND, START, make, route
@@ -109,3 +109,32 @@ def test_the_page_of_a_large_network_is_light(html: Html) -> None:
     loaded = [folder / name for name in STATIC]
     octets = len(page) + sum(path.stat().st_size for path in loaded)
     assert octets <= 200_000, octets
+
+
+def test_without_javascript_times_have_their_day(html: Html) -> None:
+    watched = Watched().steady().announce(PE1, "192.0.2.50/32")
+    board = watched.live.board()
+    for section, said in (
+        ("incidents", ">2027-01-15 08:00:01"),
+        ("services", ">since 2027-01-15 0"),
+    ):
+        assert said in html.item(section, board.sections[section][0])["html"]
+
+
+def test_a_watch_with_a_problem_is_not_all_green(html: Html) -> None:
+    counts = {name: {"all": 0} for name in SHOWN} | {"feeds": {"all": 1, "complete": 1}}
+    assert 'class="verdict is-fine"' in html.head(counts, [])["head"]
+    head = " ".join(html.head(counts, ["pager noc does not take pages"])["head"].split())
+    assert 'class="verdict is-warning"' in head
+    assert "No incident is open, but the watch itself has a problem</span>" in head
+
+
+def test_rules_of_two_vpns_can_be_told_apart(html: Html) -> None:
+    watched = Watched().steady()
+    seen = route(Kind.ANNOUNCE, "r1", PE1, KILL_SWITCH, START + SECOND, Provenance.LIVE)
+    for number, rd in enumerate(("65000:1", "65000:2"), 2):
+        vpn = {"family": Family.L3VPN_IPV4_FLOWSPEC, "rd": rd, "sequence": number}
+        watched.take(msgspec.structs.replace(seen, **vpn))
+    texts = [html.item("rules", item)["html"] for item in watched.now.rules()]
+    for rd in ("65000:1", "65000:2"):
+        assert sum(f"RD <code>{rd}</code>" in text for text in texts) == 1

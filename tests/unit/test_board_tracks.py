@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,28 @@ def test_a_service_that_flaps_all_night_costs_no_memory(monkeypatch: pytest.Monk
     for at in range(20):
         assert track.add(Glimpse(at=at, rules=at % 2))
         assert not track.add(Glimpse(at=at, rules=at % 2))
-    assert [glimpse.at for glimpse in track.glimpses] == [15, 16, 17, 18, 19]
+    assert [glimpse.at for glimpse in track.glimpses[-5:]] == [15, 16, 17, 18, 19]
+    assert len(track.glimpses) <= 6
+
+
+def test_the_first_step_of_many_vantage_points_stays_in_the_picture() -> None:
+    """At each of 300 places the new site comes, and then the old one goes."""
+    places = 300
+    track = Track(name="move", window=(0, 1))
+    track.add(Glimpse(at=0, phase="armed", sites={"old": places}, places=places))
+    for n in range(1, places + 1):
+        seen = {"old": places, "new": n}
+        track.add(Glimpse(at=n * SECOND, phase="both", sites=seen, places=places))
+    for n in range(1, places + 1):
+        seen = {"old": places - n, "new": places} if n < places else {"new": places}
+        phase = "both" if n < places else "moved"
+        track.add(Glimpse(at=(places + n) * SECOND, phase=phase, sites=seen, places=places))
+    assert len(track.glimpses) <= 200
+    kept = {each.at // SECOND: each for each in track.glimpses}
+    # Each moment at which it came to say something else:
+    assert {0, 1, places, places + 1, 2 * places} <= kept.keys()
+    gaps = [after - before for before, after in pairwise(kept)]
+    assert max(gaps) < 2 * places / 10  # and the numbers between them go on
 
 
 def test_incidents_of_a_cutover_stay_in_its_picture(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from anchorwatch.advice import next_step
 from anchorwatch.board.now import Item
 from anchorwatch.board.past import Past
 from anchorwatch.board.swimlanes import swimlane_of
-from anchorwatch.cli.cutover import show_all
+from anchorwatch.cli.cutover import show, show_all
 from anchorwatch.cli.cutover_view import CutoverView
 from anchorwatch.cutovers import standing
 from anchorwatch.pictures.swimlane import Look
+from anchorwatch.web.pages import cutovers as cutover_pages
 from anchorwatch.web.pages.routes import board_routes
 from collector.event import Kind
 from collector.store.backend import Reader, StoreError
@@ -299,3 +300,93 @@ def test_the_incident_of_another_detector_leads_to_no_cutover() -> None:
     incident = room.engine.open_incidents[0]
     assert incident.detector != "cutover"
     assert not [each for each in commands(room, f"/incidents/{incident.id}") if "cutover" in each]
+
+
+# Odd ones
+
+
+def test_a_policy_that_is_no_longer_flushed_takes_no_page_down() -> None:
+    room = Room().steady().moved()
+    room.take(*step(Kind.ANNOUNCE, "legacy-pe", AT + 6 * SECOND, "r1"))
+    room.take(*rules(Kind.WITHDRAW, AT + 10 * SECOND))
+    room.tell(room.engine.adopt(parse_intent(INTENT.replace("    flush: migration\n", "")), AT))
+    item = room.at(AT + 13 * SECOND).item()
+    assert (item["phase"], "flush" in item) == ("flushed", False)
+    for path in ("/", "/cutovers/move", "/cutovers"):
+        assert "<b>flushed</b>" in page(room, path)
+
+
+def test_how_many_routes_prove_it_is_said_where_not_all_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+    assert "These are" not in page(room)
+    monkeypatch.setattr(cutover_pages, "MOST_PROOFS", 3)
+    text = page(room)
+    assert text.count("<details") == 3
+    assert "These are 3 of 4." in text
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_the_terminal_waits_for_no_flush_where_there_is_none(flush: bool) -> None:
+    room = Room(INTENT if flush else INTENT.replace("    flush: migration\n", "")).steady().moved()
+    console = Console(file=StringIO(), width=200)
+    with console.capture() as capture:
+        told = standing(room.engine, room.engine.intent.cutovers[0], room.now)
+        console.print(CutoverView().picture(told, room.now, 50))
+    assert ("flushed" in capture.get()) == flush
+
+
+def test_a_service_with_a_slash_in_its_name_can_be_asked_for() -> None:
+    room = Room(INTENT.replace("name: web,", "name: a/b,").replace("service: web", "service: a/b"))
+    assert '"name":"a/b"' in page(room.steady(), "/api/v1/services/a%2Fb")
+
+
+def shown(room: Room) -> list[str]:
+    """The lines of `anchorwatch cutover status move`."""
+    cutover = next(each for each in room.engine.intent.cutovers if each.name == "move")
+    console = Console(file=StringIO(), width=200)
+    with console.capture() as capture:
+        show(standing(room.engine, cutover, room.now), console)
+    return [" ".join(line.split()) for line in capture.get().splitlines()]
+
+
+def test_a_place_that_only_shows_rules_says_nothing_of_who_advertises() -> None:
+    lines = shown(Room().steady().take(*step(Kind.ANNOUNCE, "new-pe1", AT)))
+    assert "r1 bmp adj-in-pre peer 10.9.9.9 - 1" in lines
+    assert "r1 bmp adj-in-pre yes legacy-pe, new-pe1" in lines
+    gone = shown(Room().steady().take(*step(Kind.WITHDRAW, "legacy-pe", AT)))
+    assert "r1 bmp adj-in-pre yes nobody" in gone
+
+
+def test_the_status_of_one_that_was_replaced_says_so() -> None:
+    room = Room(INTENT + NEXT).steady().moved()
+    assert "phase moved" in shown(room)
+    assert "phase moved, replaced by a/b?" in shown(room.at(END + 2 * SECOND))
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_one_that_was_replaced_gives_no_advice_and_counts_no_more(moved: bool) -> None:
+    room = Room(INTENT + NEXT).steady()
+    room = room.moved() if moved else room.take(*step(Kind.ANNOUNCE, "new-pe1", AT))
+
+    def told() -> tuple[str, Item, str]:
+        plan = next(each for each in room.engine.intent.cutovers if each.name == "move")
+        stands = standing(room.engine, plan, room.now)
+        console = Console(file=StringIO(), width=200)
+        with console.capture() as capture:
+            console.print(CutoverView().picture(stands, room.now, 50))
+        return next_step(stands), stands["timers"], capture.get()
+
+    assert told()[0].startswith("Withdraw")
+    room.at(END + 2 * SECOND)
+    advice, timers, screen = told()
+    assert advice == "Nothing: cutover a/b? of the service is in its place."
+    assert "until another one replaced it" in screen
+    took = (END + SECOND - AT) / SECOND
+    assert timers["total"] == {"seconds": took, "limit": 120}
+    assert timers["overlap"]["seconds"] == (5 if moved else took)
+    assert room.item()["timers"] == {**timers, "gap": {"limit": 1, "seconds": 0}}
+    assert "data-since" not in page(room)
+    room.at(END + 60 * SECOND)
+    assert told()[1] == timers

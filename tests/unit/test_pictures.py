@@ -9,7 +9,7 @@ import pytest
 
 from anchorwatch.pictures.page import hex_lines
 from anchorwatch.pictures.scale import DAY, HOUR, MINUTE, SECOND, clock, length, ticks
-from anchorwatch.pictures.svg import picture
+from anchorwatch.pictures.svg import CHARACTER, picture
 from anchorwatch.pictures.terminal import bar, lines
 from collector.store.timeline import Lane, Span, State, Timeline
 
@@ -158,3 +158,17 @@ def test_octets_in_lines() -> None:
     assert hex_lines(bytes(range(18))) == (
         "0000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n0010  10 11"
     )
+
+
+def test_a_long_label_ends_before_its_spans() -> None:
+    place = "2001:db8:1234:5678:9abc:def0:1234:5678/128 edge-router-of-the-second-datacenter"
+    drawn = parsed(timeline(lane((0, A)), lane((0, A), place=place)))
+    spans = min(
+        float(each.get("x", 0))
+        for each in drawn.iter(f"{SVG}rect")
+        if each.find(f"{SVG}title") is not None
+    )
+    (label,) = (each[0].tail or "" for each in drawn.iter(f"{SVG}text") if len(each))
+    assert label.startswith("2001:db8:")
+    assert label.endswith("datacenter")
+    assert 16 + CHARACTER * len(label) < spans

@@ -6,8 +6,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from anchorwatch.pictures.marks import TITLE
 from anchorwatch.pictures.scale import SECOND, exact
 from anchorwatch.pictures.swimlane import (
+    CHARACTER,
     WIDTH,
     Bar,
     Lane,
@@ -215,3 +217,23 @@ def test_the_words_of_the_axis_stand_before_the_lines_with_paper_around_them() -
     for each in axis:
         assert "marked" in (each.get("class") or "").split()
         assert order.index(each) > max(lines)
+
+
+def test_a_long_name_ends_before_its_bars_and_is_whole_where_a_pointer_rests() -> None:
+    name = "edge-router-<of>-the-second-datacenter-" * 4
+    picture = parsed(drawn(name=name))
+    labels = [each for each in picture.iter(f"{SVG}text") if each.find(f"{SVG}title") is not None]
+    assert [each.findtext(f"{SVG}title") for each in labels] == [f"move of {name}", name]
+    title, label = (each[0].tail or "" for each in labels)
+    spoken = [each for each in of_class(picture, "advertised") if len(each)]
+    bars = min(float(each.get("x", 0)) for each in spoken)
+    assert 16 + CHARACTER * len(label) < bars
+    assert 16 + TITLE * len(title) < WIDTH
+    for shown in (title, label):
+        first, _, last = shown.partition("…")
+        assert f"move of {name}".find(first) >= 0
+        assert name.endswith(last)
+
+
+def test_a_name_that_fits_is_left_alone() -> None:
+    assert "legacy-pe" in texts(parsed(drawn()))

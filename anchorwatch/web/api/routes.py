@@ -118,9 +118,10 @@ def endpoints(live: Live, past: Past) -> tuple[Endpoint, ...]:
 def _addresses(name: str, every: Any, one: Any) -> tuple[Endpoint, Endpoint]:
     words = {"services": "services", "anycast": "anycast addresses"}[name]
     summary = f"{words}, who advertises them now, and what is wrong"
+    path = f"/{name}/{{name:path}}"
     return (
         Endpoint(f"/{name}", every, summary, "Addresses", (_STATE, *paged()), (400,)),
-        Endpoint(f"/{name}/{{name}}", one, f"one of the {words}", "Address", may_fail=(404,)),
+        Endpoint(path, one, f"one of the {words}", "Address", may_fail=(404,)),
     )
 
 

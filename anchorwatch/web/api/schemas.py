@@ -269,6 +269,7 @@ MORE_SCHEMAS: dict[str, Schema] = {
             "advertised_by": TEXTS,
         },
         **all_of(TEXT, "flush", "rehearsal_of"),
+        superseded_by={**TEXT, "description": "the later one of the service that ended it"},
         **all_of(TIME, "rollback", "rolled_back"),
         incident=object_of(_SHORT_INCIDENT),
     ),

@@ -83,7 +83,8 @@ class CutoverPages:
             ]
         opened = item["incident"]["id"] if "incident" in item else ""
         rules = [rule for rule in self._live.now.rules() if opened in rule["incidents"]]
-        proofs = self._cutovers.proofs(item["name"])[:MOST_PROOFS]
+        proofs = self._cutovers.proofs(item["name"])
+        proofs_total, proofs = len(proofs), proofs[:MOST_PROOFS]
         return self._html.page(
             "cutover.html",
             here="/cutovers",
@@ -95,6 +96,7 @@ class CutoverPages:
             rules_total=len(rules),
             fault=fault,
             proofs=[proof(event, f"{site} at {vantage}") for vantage, site, event in proofs],
+            proofs_total=proofs_total,
             commands=self._commands(item),
             grafana=self._grafana.cutover(item["name"], *_between(item)),
         )

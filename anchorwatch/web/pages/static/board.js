@@ -11,23 +11,27 @@
   };
   const find = (list, id) => [...list.children].find((each) => each.dataset.id === id) || null;
 
-  const replace = (old, fresh) => {
-    const focused = old.contains(document.activeElement);
+  const FOCUS = "a, [tabindex]";
+  // What the reader has in an element, for what takes its place: the focus, and the place of lanes.
+  const keeping = (old) => {
+    const focused = [...old.querySelectorAll(FOCUS)].indexOf(document.activeElement);
     const keepPlace = window.placeOfLanes(old);
-    old.replaceWith(fresh);
-    keepPlace(fresh);
-    if (focused) fresh.querySelector("a")?.focus();
+    return (fresh) => {
+      keepPlace(fresh);
+      const there = fresh.querySelectorAll(FOCUS);
+      if (focused >= 0) (there[focused] ?? there[0])?.focus({ preventScroll: true });
+    };
   };
   const put = (list, { id, html, after }) => {
     const fresh = element(html);
     const old = find(list, id);
     const before = after === null ? null : find(list, after);
-    const stays = old && old.previousElementSibling === before;
+    const keep = old && keeping(old);
     if (!old) fresh.classList.add("new");
-    if (stays) return replace(old, fresh);
-    if (old) old.remove();
+    old?.remove();
     if (before) before.after(fresh);
     else list.prepend(fresh);
+    keep?.(fresh);
   };
   const showHead = (data) => {
     if (head.dataset.html !== data.head) {
@@ -47,7 +51,11 @@
 
   window.followStream({
     onState(data) {
-      for (const [name, list] of lists) list.replaceChildren(...data[name].map(({ html }) => element(html)));
+      for (const [name, list] of lists) {
+        const kept = new Map([...list.children].map((each) => [each.dataset.id, keeping(each)]));
+        list.replaceChildren(...data[name].map(({ html }) => element(html)));
+        for (const each of list.children) kept.get(each.dataset.id)?.(each);
+      }
       showHead(data);
     },
     onChange(data) {

@@ -25,7 +25,10 @@ window.followStream = ({ onState, onChange }) => {
     number = data.number;
     heard = Date.now();
     wait = 250;
-    if (data.time) window.serverSays(data.time);
+    if (data.time) {
+      window.serverSays(data.time);
+      document.body.dataset.time = data.time;
+    }
     show(true);
     window.showTimes();
     window.followLanes?.();
