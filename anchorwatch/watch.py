@@ -122,6 +122,7 @@ class Watch:
             self._clock,
             watched=intent.watched_prefixes(),
         )
+        self._server.on_stalled = self._hear
         self._parts = Parts(
             self._clock,
             self._server,
@@ -297,6 +298,11 @@ class Watch:
         self._metrics.count(events, ())
         self._writer.put([*events, *blocks])  # together: a read is kept as a whole
 
+    def _hear(self) -> None:
+        """Know which routers have said something, though it may have made no event."""
+        for router, heard in self._server.heard:
+            self._engine.hear(FeedKey(router, Feed.BMP), heard)
+
     def _route_changed(self, key: RouteKey, route: Route | None) -> None:
         self._held.route(key, route)
         self._board.touch(key)
@@ -346,8 +352,7 @@ class Watch:
             await asyncio.sleep(TICK)
             now = self._clock()
             self._server.tick(now)
-            for router, heard in self._server.heard:
-                self._engine.hear(FeedKey(router, Feed.BMP), heard)
+            self._hear()
             ahead = self._writer.ahead = self._clock.ahead
             own = self._impairments.judge(self._writer, ahead, now)
             self._tell(self._engine.advance(now) + own)

@@ -85,6 +85,8 @@ class BmpServer:
         """Those of which nothing is read, as there is no room."""
         self._looked: int | None = None
         """When somebody last looked, ns."""
+        self.on_stalled: Callable[[], None] = lambda: None
+        """Is told, before anything that comes after, when nobody has looked for a while."""
         self._ticker: asyncio.Task[None] | None = None
         self.refused: Counter[str] = Counter()
         """Connections turned away, by reason."""
@@ -106,8 +108,15 @@ class BmpServer:
 
     @property
     def heard(self) -> list[tuple[str, int]]:
-        """The router of each session that is up, and when it was last read from, ns."""
-        return [(session.router, heard) for session, heard in self._heard.items()]
+        """The router of each session that is up, and when it was last read from, ns.
+
+        Where nothing is read, or was until now, that is no silence: it counts as heard.
+        """
+        now = self._clock()
+        return [
+            (session.router, now if session in self._held else heard)
+            for session, heard in self._heard.items()
+        ]
 
     async def start(self, host: str, port: int) -> int:
         """Listen; answer the port (which differs from `port` if that is 0).
@@ -195,7 +204,8 @@ class BmpServer:
             await self._room()
         finally:
             self._held.discard(session)
-            session.excuse(self._clock() - began)
+            self._heard[session] = now = self._clock()
+            session.excuse(now - began)
 
     def _awake(self, now: int) -> None:
         """The program may have stood still, or the time made a leap: then nobody was silent."""
@@ -205,6 +215,8 @@ class BmpServer:
             for session in self.sessions:
                 if session not in self._held:  # else this is in the time without room
                     session.excuse(stalled)
+            self._heard = dict.fromkeys(self._heard, now)
+            self.on_stalled()
 
     def _others(self, session: WideSession) -> list[WideSession]:
         """The other sessions of the router, or of what calls itself so."""
