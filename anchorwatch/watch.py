@@ -298,10 +298,10 @@ class Watch:
         self._metrics.count(events, ())
         self._writer.put([*events, *blocks])  # together: a read is kept as a whole
 
-    def _hear(self) -> None:
-        """Know which routers have said something, though it may have made no event."""
+    def _hear(self, missed: int = 0) -> None:
+        """Know which routers have said something, or had nobody to listen for `missed` ns."""
         for router, heard in self._server.heard:
-            self._engine.hear(FeedKey(router, Feed.BMP), heard)
+            self._engine.hear(FeedKey(router, Feed.BMP), heard, missed)
 
     def _route_changed(self, key: RouteKey, route: Route | None) -> None:
         self._held.route(key, route)

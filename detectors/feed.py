@@ -197,6 +197,13 @@ class FeedState:
             self._least_skew = skew
         self.behind = skew - self._least_skew
 
+    def excuse(self, span: int) -> None:
+        """For so long (ns) nobody listened, or our clock made such a leap: that is no lag."""
+        if self._least_skew is not None:
+            self._least_skew += span
+        self._skews.clear()
+        self.behind = 0
+
     @property
     def timed(self) -> bool:
         """Whether this session has brought news with a time that can be believed."""

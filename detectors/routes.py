@@ -167,13 +167,18 @@ class Routes:
             return [Change(event, Cause.PROBE)]
         return self._sessions.apply(event, feed if current else None)
 
-    def hear(self, key: FeedKey, at: int) -> bool:
-        """Note that a feed was heard at `at` (ns), whatever it said; whether that is news."""
+    def hear(self, key: FeedKey, at: int, missed: int = 0) -> bool:
+        """Note that a feed was heard at `at` (ns), whatever it said; whether that is news.
+
+        Until then nobody listened for `missed` ns.
+        """
         feed = self.feeds.get(key)
         if feed is None:
             return False
         news = at >= feed.heard + A_WHILE
         feed.heard = max(feed.heard, at)
+        if missed:
+            feed.excuse(missed)
         return news
 
     def watch(self, watched: Iterable[str], site_of: SiteOf = nowhere) -> list[RouteKey]:

@@ -85,8 +85,8 @@ class BmpServer:
         """Those of which nothing is read, as there is no room."""
         self._looked: int | None = None
         """When somebody last looked, ns."""
-        self.on_stalled: Callable[[], None] = lambda: None
-        """Is told, before anything that comes after, when nobody has looked for a while."""
+        self.on_stalled: Callable[[int], None] = lambda _: None
+        """Is told, before anything that comes after, for how long nobody has looked (ns)."""
         self._ticker: asyncio.Task[None] | None = None
         self.refused: Counter[str] = Counter()
         """Connections turned away, by reason."""
@@ -216,7 +216,7 @@ class BmpServer:
                 if session not in self._held:  # else this is in the time without room
                     session.excuse(stalled)
             self._heard = dict.fromkeys(self._heard, now)
-            self.on_stalled()
+            self.on_stalled(stalled)
 
     def _others(self, session: WideSession) -> list[WideSession]:
         """The other sessions of the router, or of what calls itself so."""
