@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -187,9 +188,13 @@ class BmpServer:
             reason = session.broken or reason
         except OSError as error:
             reason = f"connection lost: {error.strerror or error}"
+        except Exception as error:
+            log.error("%s: what came over BMP was not taken in", session.router, exc_info=error)
+            reason = f"a fault of anchorwatch: {error!r}"
         finally:
             # Shielded by being synchronous: a cancelled session still says that it ended.
-            self._deliver(session, session.close(self._clock(), reason))
+            with suppress(Exception):  # the same fault again, which was told
+                self._deliver(session, session.close(self._clock(), reason))
             connection.close()
             self._end_older(session)
             log.info(
