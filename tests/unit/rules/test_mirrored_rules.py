@@ -63,7 +63,7 @@ class Router:
 
     @staticmethod
     def _of_rule(told: list[Incident]) -> list[Incident]:
-        return [incident for incident in told if incident.key == KEY]
+        return [i for i in told if (i.detector, i.key) == ("flowspec_policy", KEY)]
 
 
 def states(told: list[Incident]) -> list[str]:
