@@ -162,6 +162,7 @@ class Watch:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, told.set)
+        self._server.on_stalled = self._hear
         try:
             web = self._web()
             served = self._store_served = self._served()
@@ -282,6 +283,11 @@ class Watch:
         self._metrics.count(events, ())
         self._writer.put([*events, *blocks])  # together: a read is kept as a whole
 
+    def _hear(self, missed: int = 0) -> None:
+        """Know which routers have said something, or had nobody to listen for `missed` ns."""
+        for router, heard in self._server.heard:
+            self._engine.hear(FeedKey(router, Feed.BMP), heard, missed)
+
     def _route_changed(self, key: RouteKey, route: Route | None) -> None:
         self._held.route(key, route)
         self._board.touch(key)
@@ -331,8 +337,7 @@ class Watch:
             await asyncio.sleep(TICK)
             now = self._clock()
             self._server.tick(now)
-            for router, heard in self._server.heard:
-                self._engine.hear(FeedKey(router, Feed.BMP), heard)
+            self._hear()
             ahead = self._writer.ahead = self._clock.ahead
             own = self._impairments.judge(self._writer, ahead, now)
             self._tell(self._engine.advance(now) + own)

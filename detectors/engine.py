@@ -154,9 +154,9 @@ class Engine:
         """All that is known of each feed, to be looked at only."""
         return self._routes.feeds.all()
 
-    def hear(self, key: FeedKey, at: int) -> None:
-        """Note that a feed was heard at `at` (ns) by routes that make no events."""
-        if self._routes.hear(key, at):
+    def hear(self, key: FeedKey, at: int, missed: int = 0) -> None:
+        """Note that a feed was heard at `at` (ns), where nobody listened for `missed` before."""
+        if self._routes.hear(key, at, missed):
             for rule in self._rules:
                 for subject in rule.heard(key):
                     self._plan(rule.name, subject, at)

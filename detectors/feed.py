@@ -197,6 +197,13 @@ class FeedState:
             self._least_skew = skew
         self.behind = skew - self._least_skew
 
+    def excuse(self, span: int) -> None:
+        """For so long (ns) nobody listened, or our clock made such a leap: that is no lag."""
+        if self._least_skew is not None:
+            self._least_skew += span
+        self._skews.clear()
+        self.behind = 0
+
     @property
     def timed(self) -> bool:
         """Whether this session has brought news with a time that can be believed."""
@@ -245,8 +252,10 @@ def _tells_time(event: Event) -> bool:
 def _shows_view(event: Event) -> bool:
     """Whether an event shows that its view is sent: one Peer Up is for all views of a direction.
 
-    So is the end that is said of a peer of which BMP has brought nothing.
+    So is the end that is said of a peer of which BMP has brought nothing. A mirror is no table.
     """
+    if event.provenance == Provenance.MIRROR:
+        return False
     if event.kind == Kind.END_OF_RIB and event.feed == Feed.BMP:
         return event.provenance != Provenance.SYNTHETIC or event.view == View.LOC_RIB
     return event.kind in _OF_TABLES

@@ -111,10 +111,10 @@ class Feeds:
     def shows_loc_rib(self, router: str) -> bool:
         """Whether the whole Loc-RIB of a router is seen now."""
         return any(
-            feed.complete and View.LOC_RIB in feed.views for feed in self.of_router(router).values()
+            feed.complete and View.LOC_RIB in feed.shown for feed in self.of_router(router).values()
         )
 
 
 def _shows(feed: FeedState, view: str) -> bool:
     """Whether a feed shows all that a view of another feed of the same router would."""
-    return view in feed.views or (view == View.ADJ_IN_POST and View.ADJ_IN_PRE in feed.views)
+    return view in feed.shown or (view == View.ADJ_IN_POST and View.ADJ_IN_PRE in feed.shown)

@@ -44,7 +44,7 @@ class PrePolicy:
 
     def note(self, event: Event) -> None:
         """Take note of what an event shows."""
-        if event.view != _PRE_POLICY:
+        if event.view != _PRE_POLICY or event.provenance == Provenance.MIRROR:
             return
         who = (event.peer, event.peer_rd)
         # A plain tuple equals the key, and is made much faster.

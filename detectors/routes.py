@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from collector.event import FLOWSPEC_FAMILIES, Event, Kind, View
+from collector.event import FLOWSPEC_FAMILIES, Event, Kind, Provenance, View
 from detectors.feed import ADJ_OUT, FeedKey, FeedState
 from detectors.feeds import Feeds
 from detectors.pre_policy import PrePolicy
@@ -34,7 +34,8 @@ A_WHILE = 1_000_000_000
 """Of a feed that was not silent for this long (ns), another sign of life is no news."""
 __all__ = ["Cause", "Change", "FlowspecRule", "Route", "RouteKey", "Routes", "Subject"]
 
-_ANNOUNCE = Kind.ANNOUNCE.value
+_ANNOUNCE, _MIRROR = Kind.ANNOUNCE.value, Provenance.MIRROR.value
+_IN = frozenset({View.ADJ_IN_PRE, View.ADJ_IN_POST})
 _SAME_PLACE = (Concern.PATH, Concern.AGAIN)
 NO_PEER = frozenset({"0.0.0.0", "::"})  # noqa: S104 - the address of no peer, nothing is bound
 
@@ -149,6 +150,8 @@ class Routes:
         feed = self.feeds.of_event(event)
         # A router that reconnects before its old session has died speaks on two for a while.
         current = feed is not None and (event.epoch is None or event.epoch >= feed.epoch)
+        if event.provenance == _MIRROR and self._is_copy(event, feed):
+            return []
         if event.kind == _ANNOUNCE and feed is not None and current:
             known = self._routes.get(RouteKey.lookup(event))
             if known is not None and not known.stale:  # most of what comes: it is told again
@@ -167,13 +170,18 @@ class Routes:
             return [Change(event, Cause.PROBE)]
         return self._sessions.apply(event, feed if current else None)
 
-    def hear(self, key: FeedKey, at: int) -> bool:
-        """Note that a feed was heard at `at` (ns), whatever it said; whether that is news."""
+    def hear(self, key: FeedKey, at: int, missed: int = 0) -> bool:
+        """Note that a feed was heard at `at` (ns), whatever it said; whether that is news.
+
+        Until then nobody listened for `missed` ns.
+        """
         feed = self.feeds.get(key)
         if feed is None:
             return False
         news = at >= feed.heard + A_WHILE
         feed.heard = max(feed.heard, at)
+        if missed:
+            feed.excuse(missed)
         return news
 
     def watch(self, watched: Iterable[str], site_of: SiteOf = nowhere) -> list[RouteKey]:
@@ -236,6 +244,14 @@ class Routes:
         since = known.since if known is not None and same_place else event.received
         route = self._table.hold(event, since)
         return [changed(event, Cause.ANNOUNCE, route, event, before)]
+
+    def _is_copy(self, event: Event, feed: FeedState | None) -> bool:
+        """Whether a mirrored message says what its router shows in a table too (FRR)."""
+        if feed is None or not event.prefix or event.family in FLOWSPEC_FAMILIES:
+            return False
+        known = self._routes.get(RouteKey.lookup(event))
+        from_mirror = known is not None and known.event.provenance == _MIRROR
+        return not from_mirror and not _IN.isdisjoint(feed.shown)
 
     @staticmethod
     def _withdrawn_unknown(feed: FeedState, key: RouteKey, event: Event) -> list[Change]:

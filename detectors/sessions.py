@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from collector.event import Event, Kind, View
+from collector.event import FLOWSPEC_FAMILIES, Event, Kind, Provenance, View
 from collector.quirks import Profile, warning
 from collector.quirks.bird import SILENT
 from detectors.feed import FeedKey, FeedState, Peer, peer_of, view_class
 from detectors.feeds import Feeds
 from detectors.gaps import Gap, found_after, nobody_sent
 from detectors.pre_policy import PrePolicy
-from detectors.route import Cause, Change, RouteKey, changed
+from detectors.route import Cause, Change, Route, RouteKey, changed
 from detectors.route_table import RouteTable
 
 
@@ -108,15 +108,19 @@ class Sessions:
             self._dark[key] = _Dark(event.received, before)
 
     def _peer_up(self, feed: FeedState, event: Event) -> list[Change]:
+        again = peer_of(event) in feed.peers
         feed.peers.add(peer_of(event))
         if view_class(event.view) == "in":
             self._pre_policy.begin(FeedKey.of(event), (event.peer, event.peer_rd))
-        return self._mark_stale(event, peer_of(event))
+        # What was mirrored before its Peer Up is of the session that now comes up (FRR).
+        return self._mark_stale(event, peer_of(event), mirrored=again)
 
-    def _mark_stale(self, event: Event, peer: Peer | None = None) -> list[Change]:
+    def _mark_stale(
+        self, event: Event, peer: Peer | None = None, *, mirrored: bool = True
+    ) -> list[Change]:
         changes = []
         for route in self._table.of_session(FeedKey.of(event), peer):
-            if not route.stale:
+            if not route.stale and (mirrored or not _was_mirrored(route)):
                 route.stale = True
                 changes.append(changed(event, Cause.STALE, route, route.event))
         return changes
@@ -134,7 +138,7 @@ class Sessions:
         believed = self._end_pre_policy(event)
         changes = []
         for route in self._table.of_session(FeedKey.of(event)):
-            if route.stale and _ends(route.key, feed, event):
+            if route.stale and _ends(route, feed, event):
                 self._table.drop(route)
                 withdrawal = nobody_sent(route.event, event)
                 changes.append(changed(withdrawal, Cause.SWEEP, route, None))
@@ -180,12 +184,19 @@ def _is_of_router(end: Event) -> bool:
     return end.peer is None and end.view is None
 
 
-def _ends(key: RouteKey, feed: FeedState, end: Event) -> bool:
+def _was_mirrored(route: Route) -> bool:
+    """Whether a rule is known by a message that its router mirrored: it is in no table of it."""
+    event = route.event
+    return event.provenance == Provenance.MIRROR and event.family in FLOWSPEC_FAMILIES
+
+
+def _ends(route: Route, feed: FeedState, end: Event) -> bool:
     """Whether a stale route ends with the table whose end this is."""
+    key = route.key
     if _is_of_router(end):
         return key.session not in feed.peers
     if end.family is None:  # all that is shown of a peer, whatever views that was before
-        return key.session == peer_of(end)
+        return key.session == peer_of(end) and not _was_mirrored(route)
     same_table = (key.peer, key.peer_rd, key.view) == (end.peer, end.peer_rd, end.view)
     return same_table and end.family == key.family
 

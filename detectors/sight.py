@@ -158,7 +158,7 @@ def _need_not_see(intent: Intent, routes: Routes, cutover: Cutover, vantage: Van
     A router is not told of its own route; post-policy is looked at only where nothing better is.
     """
     feeds = routes.feeds.of_router(vantage.router)
-    views = {view for state in feeds.values() for view in state.views}
+    views = {view for state in feeds.values() for view in state.shown}
     if vantage.view == View.ADJ_IN_POST:
         loc_rib = View.LOC_RIB in views and routes.feeds.from_gobgp(vantage.router)
         if loc_rib or routes.shows_pre_policy(vantage.router):

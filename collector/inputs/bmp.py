@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -87,6 +88,8 @@ class BmpServer:
         """Those of which nothing is read, as there is no room."""
         self._looked: int | None = None
         """When somebody last looked, ns."""
+        self.on_stalled: Callable[[int], None] = lambda _: None
+        """Is told, before anything that comes after, for how long nobody has looked (ns)."""
         self._ticker: asyncio.Task[None] | None = None
         self.refused: Counter[str] = Counter()
         """Connections turned away, by reason."""
@@ -108,8 +111,15 @@ class BmpServer:
 
     @property
     def heard(self) -> list[tuple[str, int]]:
-        """The router of each session that is up, and when it was last read from, ns."""
-        return [(session.router, heard) for session, heard in self._heard.items()]
+        """The router of each session that is up, and when it was last read from, ns.
+
+        Where nothing is read, or was until now, that is no silence: it counts as heard.
+        """
+        now = self._clock()
+        return [
+            (session.router, now if session in self._held else heard)
+            for session, heard in self._heard.items()
+        ]
 
     async def start(self, host: str, port: int) -> int:
         """Listen; answer the port (which differs from `port` if that is 0).
@@ -180,9 +190,13 @@ class BmpServer:
             reason = session.broken or reason
         except OSError as error:
             reason = f"connection lost: {error.strerror or error}"
+        except Exception as error:
+            log.error("%s: what came over BMP was not taken in", session.router, exc_info=error)
+            reason = f"a fault of anchorwatch: {error!r}"
         finally:
             # Shielded by being synchronous: a cancelled session still says that it ended.
-            self._deliver(session, session.close(self._clock(), reason))
+            with suppress(Exception):  # the same fault again, which was told
+                self._deliver(session, session.close(self._clock(), reason))
             connection.close()
             self._end_older(session)
             log.info(
@@ -197,9 +211,9 @@ class BmpServer:
             await self._room()
         finally:
             self._held.discard(session)
-            held = self._clock() - began
-            if held >= HELD:
-                session.excuse(held)
+            self._heard[session] = now = self._clock()
+            if now - began >= HELD:
+                session.excuse(now - began)
 
     def _awake(self, now: int) -> None:
         """The program may have stood still, or the time made a leap: then nobody was silent."""
@@ -209,6 +223,8 @@ class BmpServer:
             for session in self.sessions:
                 if session not in self._held:  # else this is in the time without room
                     session.excuse(stalled)
+            self._heard = dict.fromkeys(self._heard, now)
+            self.on_stalled(stalled)
 
     def _others(self, session: WideSession) -> list[WideSession]:
         """The other sessions of the router, or of what calls itself so."""

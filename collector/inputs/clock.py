@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
@@ -37,6 +38,7 @@ class Clock:
         """
         self._wall = wall
         self._steady = steady
+        self._lock = threading.Lock()
         self._was = steady()
         self._now = 0
         self.ahead = 0
@@ -45,10 +47,11 @@ class Clock:
 
     def __call__(self) -> int:
         """The time now, ns."""
-        steady = self._steady()
-        elapsed, self._was = steady - self._was, steady
-        self._look(self._now + elapsed - elapsed // SLOWER)
-        return self._now
+        with self._lock:  # inputs have threads of their own: none may take another one back
+            steady = self._steady()
+            elapsed, self._was = steady - self._was, steady
+            self._look(self._now + elapsed - elapsed // SLOWER)
+            return self._now
 
     def _look(self, at_least: int) -> None:
         wall = self._wall()

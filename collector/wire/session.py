@@ -73,6 +73,7 @@ class BmpSession:
         self._buffer = bytearray()
         self._sequence = 0
         self._up_since: int | None = None
+        self._begins = False  # whether a message is the first: its name is that of the session
         self._last_fed = 0
         self._tables = Tables(quiet, longest_dump)
 
@@ -145,7 +146,8 @@ class BmpSession:
         self.messages[name] += 1
         events: list[Event] = []
         cursor = Cursor(raw, bmp.HEADER)
-        if self._up_since is None:
+        self._begins = self._up_since is None
+        if self._begins:
             self._up_since = self.epoch = now
             self._tables.begin(now)
             if kind != bmp.INITIATION:
@@ -187,7 +189,7 @@ class BmpSession:
     def _initiation(self, cursor: Cursor, raw: bytes, now: int) -> list[Event]:
         information = bmp.read_initiation(cursor)
         name = information.get("sys_name")
-        if name and not self.is_named and name not in GENERIC_NAMES:
+        if name and self._begins and not self.is_named and name not in GENERIC_NAMES:
             self.router = name
         warnings = self.sender.look(look_of(self.sender.past, raw, information=information))
         if self.sender.profile is not None:

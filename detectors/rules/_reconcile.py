@@ -91,7 +91,7 @@ class Disputes:
 def _shows(routes: Routes, key: FeedKey, place: Place) -> bool:
     """Whether a feed would show a route at this place now, if there were one."""
     feed = routes.feeds.get(key)
-    if feed is None or not feed.complete or place.view not in feed.views:
+    if feed is None or not feed.complete or place.view not in feed.shown:
         return False
     return place.view == View.LOC_RIB or place.session in feed.peers
 

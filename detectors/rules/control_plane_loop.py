@@ -32,6 +32,8 @@ SUSPECTS = 64
 """So many rules are under suspicion at once; the one that was quiet longest makes room."""
 LOOP = 2
 """A session that drops behind a rule so many times is in a loop."""
+NEWS = frozenset({Provenance.LIVE, Provenance.MIRROR})
+"""What a router says as it happens: FRR mirrors Flowspec rules, and shows them in no other way."""
 BGP = ProtectedPort(6, 179, 179)
 WANTED = ("administrative", "de-configured", "no longer monitored", "collision", "local system")
 """Of a session that ends with one of these words somebody knows why."""
@@ -150,7 +152,7 @@ class ControlPlaneLoop(Rule):
             if came_back and (suspect.armed is None or suspect.armed.rule is None):
                 suspect.armed = event
             return
-        if event.provenance != Provenance.LIVE or (before and before.actions == event.actions):
+        if event.provenance not in NEWS or (before and before.actions == event.actions):
             return
         dropped = self._dropped.get(event.router)
         if dropped is None or event.received - dropped > CALM:

@@ -130,14 +130,18 @@ class Flapping(Rule):
 
     def subjects(self, change: Change, routes: Routes) -> Iterable[str]:
         """Add the penalty of this change; the key is `name site`."""
-        del routes
         if change.key is None:
             return ()
         anycast = self._anycast[str(change.subject)]
+        place = change.key
+        if place.path_id is not None:  # its number says nothing: it may be another one each time
+            place = place._replace(path_id=None)
         if change.concern is PATH:
-            figure = self._path(anycast, change, change.key)
+            figure = self._path(anycast, change, place)
+        elif place is change.key or not self._has_other(change, change.key, routes):
+            figure = self._route(anycast, change, place)
         else:
-            figure = self._route(anycast, change, change.key)
+            return ()
         return (figure.of,) if figure is not None and self._is_news(figure, anycast.flap) else ()
 
     def judge(self, key: str, routes: Routes, now: int) -> Verdict:
@@ -221,6 +225,8 @@ class Flapping(Rule):
         before, after = change.before, change.after
         if change.cause in (Cause.WITHDRAW, Cause.PEER_DOWN) and before is not None:
             figure = self._figure(anycast, before, place)
+            if figure.last is change.event:
+                return None  # several paths of a session that went down
             figure.withdrawn(change.event, anycast.flap)
             return figure
         if change.cause is not Cause.ANNOUNCE or after is None:
@@ -234,6 +240,20 @@ class Flapping(Rule):
         if known is not None and known.of == f"{anycast.name} {site}":
             known.is_back(after.received)
         return None
+
+    def _has_other(self, change: Change, key: RouteKey, routes: Routes) -> bool:
+        """Whether a vantage point shows the site by another path: then this one came or went."""
+        event = change.after or change.before
+        if event is None or (change.before is not None and change.after is not None):
+            return False
+        site = site_name(self._intent, event)
+        return any(
+            other != key
+            and other._replace(path_id=key.path_id) == key
+            and not route.stale
+            and site_name(self._intent, route.event) == site
+            for other, route in routes.at(key)
+        )
 
     def _figure(self, anycast: Anycast, event: Event, place: RouteKey) -> Figure:
         """The figure of the site that an event comes from, at a vantage point."""

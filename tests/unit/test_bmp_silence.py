@@ -41,6 +41,11 @@ class Scene(Station):
         self.missed += sum(change.cause is Cause.SWEEP for change in changes)
         self._news.set()
 
+    def silence(self) -> int:
+        """For how long nothing is taken to have been heard of the router, ns."""
+        ((_, heard),) = self._server.heard
+        return self.now() - heard
+
     async def begin(self) -> Router:
         self.room.set()
         first = await self.session("127.0.0.2")
@@ -79,6 +84,7 @@ def test_a_router_of_which_nothing_is_read_is_not_silent() -> None:
         here.leap += 10_000_000_000
         await asyncio.sleep(LOOKS)
         assert here.of(Kind.END_OF_RIB) == []
+        assert here.silence() < SECOND
         here.room.set()
         await here.is_whole()
 
@@ -93,8 +99,9 @@ def test_a_router_is_not_silent_while_the_program_stands_still() -> None:
         router = await here.begin()
         for _ in range(2):
             here.leap += 300_000_000_000
-            router.say(OTHER)
             await asyncio.sleep(LOOKS)
+            assert here.silence() < SECOND
+            router.say(OTHER)
         router.say(REST)
         await here.is_whole()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -80,6 +83,32 @@ def test_an_earlier_run_with_a_wrong_clock_is_not_gone_on_with() -> None:
     day = 86_400 * SECOND
     assert system.clock(not_before=START + day)() == START + day
     assert system.clock(not_before=START + day + 1)() == START
+
+
+@pytest.mark.parametrize("ahead", [0, 3600 * SECOND])
+def test_several_threads_see_it_go_on(ahead: int) -> None:
+    """Whoever is held up between looking and telling must not take the others back."""
+
+    def wall() -> int:
+        now = time.time_ns()
+        time.sleep(0.001)
+        return now
+
+    clock = Clock(not_before=time.time_ns() + ahead, wall=wall)
+    told: list[int] = []
+    waiting = threading.Barrier(4)
+
+    def ask() -> None:
+        waiting.wait()
+        for _ in range(25):
+            before = max(told, default=0)
+            now = clock()
+            assert now >= before
+            told.append(now)
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(ask) for _ in range(4)]:
+            done.result()
 
 
 @given(st.lists(st.tuples(st.integers(0, 10 * SECOND), st.integers(-(10**12), 10**12))))

@@ -18,6 +18,7 @@ from tests.unit.rules.scenes import SECOND, START, play
 from tests.unit.test_feeds import (
     ANCHOR,
     BMP,
+    GRPC,
     LEGACY,
     LOC,
     POST,
@@ -32,6 +33,13 @@ from tests.unit.test_feeds import (
     up,
 )
 from tests.unit.wire import build
+
+COMPARED = f"""
+version: 1
+sites: {{legacy-pe: {{match: [{{peer: {LEGACY}}}]}}}}
+services: [{{name: web, prefix: {SERVICE}, home: [legacy-pe], hold: 1h}}]
+feeds: [{{router: ctl, settle: 10s, silent_after: 10h}}]
+"""
 
 
 def in_post(events: Iterable[Event]) -> list[Event]:
@@ -100,6 +108,40 @@ def test_what_one_feed_shows_before_policy_does_not_end_with_the_table_of_the_ot
     for event in in_post(up("bmp", 9, shown("bmp", SERVICE, 9), views=(POST,))):
         routes.apply(event)
     assert seen(routes, SERVICE) == []
+
+
+@pytest.mark.parametrize("was", [(POST, LOC), (PRE, LOC)], ids=["always", "since its last session"])
+def test_a_view_that_bmp_does_not_show_is_no_disagreement_with_grpc(was: tuple[str, ...]) -> None:
+    """Its Peer Up says pre-policy all the same."""
+    engine = Engine(parse_intent(COMPARED))
+    post, pre = shown("bmp", SERVICE, 0, POST), shown("bmp", SERVICE, 0)
+    first = up("bmp", 0, pre if was[0] == PRE else post, views=was)
+    again = [said("bmp", Kind.FEED_DOWN, 20), *up("bmp", 30, post, views=(POST, LOC))]
+    grpc = up("gobgp", 1, shown("gobgp", SERVICE, 1), views=(PRE, LOC))
+    told = [*play(engine, [*first, *grpc, *again]), *engine.advance(START + 300 * SECOND)]
+    assert [incident.key for incident in told if "feeds" in incident.key] == []
+    # What both show is compared still.
+    play(engine, [shown("gobgp", SERVICE, 310, LOC, None)])
+    (opened,) = engine.advance(START + 400 * SECOND)
+    assert (opened.key, opened.details["routes"][0]["view"]) == ("ctl feeds", LOC)
+
+
+def test_a_view_that_grpc_alone_shows_is_unknown_while_grpc_is_lost() -> None:
+    bmp = up("bmp", 0, shown("bmp", SERVICE, 0, POST), views=(POST, LOC))
+    grpc = up("gobgp", 1, shown("gobgp", ANCHOR, 1), views=(PRE, LOC))
+    routes = state([*bmp, *grpc, said("gobgp", Kind.FEED_DOWN, 9)])
+    assert seen(routes, ANCHOR) == [("gobgp", PRE, True)]
+    assert not routes.feeds.sees(GRPC)
+
+
+def test_gobgp_that_shows_its_loc_rib_no_more_is_believed_in_post_policy() -> None:
+    table = [shown("bmp", SERVICE, 0, POST), shown("bmp", SERVICE, 0, LOC, None)]
+    routes = state(up("bmp", 0, *table, views=(POST, LOC)))
+    assert seen(routes, SERVICE) == [("bmp", POST, False), ("bmp", LOC, False)]
+    routes.apply(said("bmp", Kind.FEED_DOWN, 20))
+    for event in up("bmp", 30, shown("bmp", SERVICE, 30, POST), views=(POST,)):
+        routes.apply(event)
+    assert ("bmp", POST, False) in seen(routes, SERVICE)
 
 
 def test_a_table_that_ends_by_silence_shows_no_view() -> None:

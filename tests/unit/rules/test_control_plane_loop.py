@@ -78,6 +78,13 @@ def test_a_rule_behind_which_sessions_drop_twice_is_named(engine: Engine) -> Non
     assert opened.details["times"] == 2
 
 
+def test_a_rule_that_the_router_mirrors_is_suspected_as_well(engine: Engine) -> None:
+    """FRR shows Flowspec in no other way, and its mirror knows no dump."""
+    mirror = Provenance.MIRROR.value
+    events = [replace(e, provenance=mirror) if e.rule else e for e in loop(2)]
+    assert told(play(engine, events)) == [(State.OPEN, KEY, "critical")]
+
+
 def test_it_resolves_when_sessions_have_held_for_ten_minutes(engine: Engine) -> None:
     (opened,) = play(engine, loop(5))
     last = AT + 124 * SECOND

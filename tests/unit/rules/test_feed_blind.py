@@ -237,6 +237,32 @@ def test_times_that_are_not_to_be_believed_are_no_lag(fields: dict[str, object])
     assert told(play(engine, events)) == []
 
 
+def test_a_leap_of_our_clock_is_no_lag_but_one_after_it_is() -> None:
+    engine = engine_of()
+    play(engine, [news(START + i * SECOND, 0) for i in range(1, 4)])
+    leap = 40 * SECOND
+    engine.hear(R1, START + 4 * SECOND + leap, missed=leap)
+    late = [news(START + i * SECOND + leap, leap) for i in range(5, 20)]
+    assert told(play(engine, late)) == []
+    state = engine.feed_states()[R1]
+    assert state.lag(START + 20 * SECOND + leap) == 0
+    later = [news(START + i * SECOND + leap, 2 * leap) for i in range(20, 23)]
+    assert told(play(engine, later)) == [(State.OPEN, "r1 bmp lag")]
+
+
+def test_what_waited_while_we_stood_still_is_no_lag() -> None:
+    """The time was right, so that what comes next is in time again."""
+    engine = engine_of()
+    play(engine, [news(START + i * SECOND, 0) for i in range(1, 4)])
+    engine.hear(R1, START + 44 * SECOND, missed=40 * SECOND)
+    waited = [news(START + 44 * SECOND + i, 35 * SECOND + i) for i in range(4)]
+    assert told(play(engine, waited)) == []
+    in_time = [news(START + i * SECOND, 0) for i in range(45, 48)]
+    assert told(play(engine, in_time)) == []
+    late = [news(START + i * SECOND, 31 * SECOND) for i in range(48, 51)]
+    assert told(play(engine, late)) == [(State.OPEN, "r1 bmp lag")]
+
+
 def test_a_lag_ends_with_its_session() -> None:
     engine = engine_of()
     play(engine, [news(START + i * SECOND, 0) for i in range(1, 4)])

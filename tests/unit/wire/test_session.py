@@ -76,6 +76,23 @@ def test_a_name_that_every_such_sender_has_is_no_name() -> None:
     assert made.feed(initiation("GoBGP"), NOW)[0].router == "10.0.0.254"
 
 
+@pytest.mark.parametrize("first", [initiation("rr1"), peer_up()], ids=["renamed", "late"])
+def test_a_name_that_is_said_later_is_that_of_the_next_session(first: bytes) -> None:
+    """It may come again at any point (RFC 7854 section 4.3); what was shown has a name already."""
+    made, events = session(first, peer_up(), ROUTE, initiation("new"), ROUTE)
+    (called,) = {event.router for event in events}
+    assert called == ("rr1" if first != peer_up() else "10.0.0.254")
+    again = events[-2]
+    assert (again.kind, again.epoch) == ("feed-up", events[0].epoch)
+    assert again.information is not None
+    assert again.information["sys_name"] == "new"
+    over = made.feed(bmp(5, tlv(1, b"\0\x02")) + initiation("new"), NOW)
+    assert [(event.kind, event.router) for event in over] == [
+        ("feed-down", called),
+        ("feed-up", "new"),
+    ]
+
+
 def test_routes_are_dump_until_end_of_rib_and_news_after() -> None:
     _, events = session(initiation(), peer_up(), ROUTE, END, ROUTE)
     assert [e.provenance for e in events[2:]] == ["dump", "dump", "live"]
