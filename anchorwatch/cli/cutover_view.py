@@ -116,7 +116,9 @@ def _countdown(answer: dict[str, Any], now: int) -> tuple[float, str, str]:
     """Seconds, what they are, and their colour."""
     total, window = answer["timers"]["total"], answer["window"]
     if answer["phase"] == "complete":
-        return total["seconds"], "is what it took", "green"
+        late = total["seconds"] > total["limit"]
+        words = "is what it took, PAST the deadline" if late else "is what it took"
+        return total["seconds"], words, "red" if late else "green"
     if "superseded_by" in answer:
         return total["seconds"], "until another one replaced it", "default"
     if "begun" not in answer["steps"] and "rollback" not in answer:

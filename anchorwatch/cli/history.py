@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     with answers.opened(args.store) as store:
         since = answers.moment(args.since, store) if args.since else None
         until = answers.moment(args.until, store) if args.until else None
+        until = until and min(until, time.time_ns())  # nobody knows what is to come
         try:
             _answer(args, store, since, until)
         except ValueError as error:

@@ -118,12 +118,13 @@ def test_history_and_its_timeline(story: Path, tmp_path: Path) -> None:
     svg, parquet = tmp_path / "beast.svg", tmp_path / "beast.parquet"
     intent = ["--intent", str(story / "intent.yaml")]
     moved = incident(story, kill_switch=False)
-    people, spans, _, around, nothing = said(
+    people, spans, _, around, to_come, nothing = said(
         story,
         ["history", BEAST, *intent, "--svg", str(svg)],
         ["history", BEAST, *intent, "--spans", "--format", "jsonl"],
         ["history", BEAST, "--format", "parquet", "--output", str(parquet)],
         ["history", BEAST, "--since", f"{moved}-5s", "--until", f"{moved}+1s", "--format", "jsonl"],
+        ["history", BEAST, "--spans", "--until", "2100-01-01T00:00:00Z", "--format", "jsonl"],
         ["history", "203.0.113.7"],
     )
     bars = [line for line in people.out.splitlines() if line.startswith(("legacy-pe ", "new-pe1 "))]
@@ -140,6 +141,7 @@ def test_history_and_its_timeline(story: Path, tmp_path: Path) -> None:
     assert svg.read_text().startswith("<svg ")
     assert pq.read_table(parquet).column_names[:4] == ["received", "router", "feed", "peer"]
     assert [row["kind"] for row in around.lines()] == ["announce", "announce"]
+    assert max(row["until"] for row in to_come.lines()) < "2100"
     assert nothing.out.splitlines() == ["the store has seen nothing of 203.0.113.7"]
 
 

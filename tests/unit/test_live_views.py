@@ -81,6 +81,21 @@ def test_a_cutover_fits_on_one_screen_with_all_that_matters() -> None:
     ]
 
 
+@pytest.mark.parametrize(("seconds", "style"), [(100, "green"), (140, "red")])
+def test_what_it_took_is_good_news_within_its_limit_alone(seconds: int, style: str) -> None:
+    engine = under_way()
+    play(engine, step(Kind.WITHDRAW, "legacy-pe", AT + seconds * SECOND, "r2"))
+    play(engine, rules(Kind.WITHDRAW, AT + seconds * SECOND, "r2"))
+    answer = told(engine, seconds + 1)
+    assert answer["phase"] == "complete"
+    console = Console(file=StringIO(), force_terminal=True, width=WIDTH, color_system="standard")
+    with console.capture() as capture:
+        console.print(CutoverView().picture(answer, AT + (seconds + 1) * SECOND, HEIGHT))
+    (line,) = (each for each in capture.get().splitlines() if "is what it took" in each)
+    assert ("PAST the deadline" in line) == (style == "red")
+    assert {"green": "\x1b[32m", "red": "\x1b[31m"}[style] in line
+
+
 def test_what_is_late_is_said_in_words_and_the_incident_is_told() -> None:
     text = "\n".join(screen(CutoverView(), told(under_way(), 125), AT + 125 * SECOND))
     assert "PAST the deadline" in text
