@@ -287,6 +287,8 @@ class Watch:
         """Know which routers have said something, or had nobody to listen for `missed` ns."""
         for router, heard in self._server.heard:
             self._engine.hear(FeedKey(router, Feed.BMP), heard, missed)
+        if missed:
+            self._engine.catch_up(self._clock())
 
     def _route_changed(self, key: RouteKey, route: Route | None) -> None:
         self._held.route(key, route)

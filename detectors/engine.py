@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from collector.event import Event, Feed, Kind
+from detectors.audience import Audience
 from detectors.base import Rule, Status, Unfinished, Verdict
 from detectors.cutovers import may_go_back, new_progress, progress_of
 from detectors.feed import FeedKey, FeedState
@@ -20,7 +21,7 @@ from detectors.grouping import Grouping
 from detectors.incidents import Incident, Incidents
 from detectors.intent import Cutover, Intent
 from detectors.progress import HeldRules, Progress
-from detectors.route import Cause, Change, Concern, Route, RouteKey, Subject
+from detectors.route import Cause, Change, Concern, Route, RouteKey
 from detectors.routes import A_WHILE, Routes
 from detectors.rules import discover
 from detectors.sight import Sight, look
@@ -33,6 +34,8 @@ _SESSION = Cause.SESSION
 _ROLLBACK = Kind.ROLLBACK.value
 _OF_PEERS = (Kind.PEER_UP, Kind.PEER_DOWN)
 """What is told of them is told of their routes; whether a feed sees does not change with them."""
+CATCH_UP = 1_000_000_000
+"""How long what has come meanwhile may take to be read; for as long, time is then judged (ns)."""
 MANY = 1024
 """So many moments that were given up may stay among those at which to judge again."""
 OnError = Callable[[str, Exception], None]
@@ -75,7 +78,7 @@ class Engine:
         self._expected = frozenset(feed.router for feed in intent.feeds)
         self._rules = [rule(intent) for rule in (discover() if rules is None else rules)]
         self._by_name = {rule.name: rule for rule in self._rules}
-        self._concern([(rule, rule.prefixes()) for rule in self._rules])
+        self._audience = Audience(self._rules, self._watched)
         self._new: WatchedPrefixes | None = None
         """What another intent watches that is about to be adopted."""
         self._meanwhile: list[Event] = []
@@ -84,6 +87,7 @@ class Engine:
         self._due: list[tuple[int, str, str]] = []
         self._next: dict[tuple[str, str], int] = {}
         self._started = False
+        self._waits = 0
         for key, routes in (held or {}).items():
             if self._judges(key):
                 self._routes.restore_feed(key, routes, lived)
@@ -161,6 +165,14 @@ class Engine:
                 for subject in rule.heard(key):
                     self._plan(rule.name, subject, at)
 
+    def catch_up(self, now: int) -> None:
+        """For a while from `now` (ns) on, judge nothing for time alone: nobody has read until now.
+
+        What ends a fault may be among what is still to be read.
+        """
+        if now >= self._waits + CATCH_UP:  # where it goes on and on, time must be judged, too
+            self._waits = now + CATCH_UP
+
     def process(self, event: Event) -> list[Incident]:
         """Take in one event; answer the incident transitions that it causes."""
         now = event.received
@@ -185,7 +197,7 @@ class Engine:
         for change in changes:
             if self._on_route is not None and change.key is not None:
                 self._on_route(change.key, self._routes.route(change.key))
-            for rule in self._told_of(change):
+            for rule in self._audience.of(change):
                 try:
                     for key in rule.subjects(change, self._routes):
                         touched[rule.name, key] = None
@@ -214,7 +226,7 @@ class Engine:
             for name, key in self._standing():
                 self._plan(name, key, now)
         transitions: list[Incident] = []
-        while self._due and self._due[0][0] <= now:
+        while self._due and self._due[0][0] <= now >= self._waits:
             due, name, key = heapq.heappop(self._due)
             if self._next.get((name, key)) != due:
                 continue  # judged since, and given another moment
@@ -249,16 +261,16 @@ class Engine:
                 if incident.detector == new.name:
                     new.restore(incident.key, incident.details, incident.time)
             new.succeed(old)
-        cares = [(rule, rule.prefixes()) for rule in rules]
+        audience = Audience(rules, intent.watched_prefixes())
         # So far nothing is changed; from here on nothing fails.
         self._watch(intent, learnt)
         self.intent = intent
         self._rules = rules
         self._by_name = {rule.name: rule for rule in rules}
-        self._concern(cares)
+        self._audience = audience
         touched = {**self._open(), **dict.fromkeys(self._next)}
         for change in self._present():
-            for rule in self._told_of(change):
+            for rule in self._audience.of(change):
                 touched |= dict.fromkeys((rule.name, key) for key in self._subjects(rule, change))
         touched |= dict.fromkeys(self._standing())
         for name, key in touched:
@@ -274,22 +286,6 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - one faulty rule must not stop the watch
                 self._fault(rule.name, error)
         return found
-
-    def _concern(self, cares: Sequence[tuple[Rule, Collection[str] | None]]) -> None:
-        """Know which rules are told of what: of routes, those that care for their prefix."""
-        self._concerned = _by_concern(self._rules)
-        self._concerned_at: dict[Subject | None, list[list[Rule]]] = {}
-        for watched in self._watched:
-            told = [rule for rule, some in cares if some is None or watched in some]
-            self._concerned_at[watched] = _by_concern(told)
-        self._concerned_elsewhere = _by_concern([rule for rule, some in cares if some is None])
-
-    def _told_of(self, change: Change) -> Sequence[Rule]:
-        """The rules that a change concerns."""
-        concern = change.concern
-        if concern >= _FLOWSPEC:
-            return self._concerned[concern]
-        return self._concerned_at.get(change.subject, self._concerned_elsewhere)[concern]
 
     def _watch(self, intent: Intent, learnt: Routes | None) -> None:
         """Know the routes and expect the feeds that the intent speaks of."""
@@ -393,8 +389,3 @@ class Engine:
         self.errors[name] += 1
         if self._on_error is not None:
             self._on_error(name, error)
-
-
-def _by_concern(rules: Sequence[Rule]) -> list[list[Rule]]:
-    """The rules that are told of each concern."""
-    return [[rule for rule in rules if concern in rule.concerns] for concern in Concern]

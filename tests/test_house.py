@@ -90,8 +90,10 @@ MAY_IMPORT = {
         "detectors.sight",
         "detectors.sites",
     ),
+    "detectors/audience.py": ("detectors.base", "detectors.route"),
     "detectors/engine.py": (
         "collector.event",
+        "detectors.audience",
         "detectors.base",
         "detectors.cutovers",
         "detectors.feed",
@@ -119,6 +121,7 @@ PURE = (
     "collector/inputs/gobgp/update.py",
     "collector/quirks",
     "collector/wire",
+    "detectors/audience.py",
     "detectors/base.py",
     "detectors/cutovers.py",
     "detectors/engine.py",
