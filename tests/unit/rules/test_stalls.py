@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collector.event import Kind
 from detectors.engine import Engine
-from tests.unit.rules.scenes import SECOND, START
-from tests.unit.rules.test_unexpected_withdrawal import both, engine, play, told
+from tests.unit.rules.scenes import SECOND, START, play
+from tests.unit.rules.test_unexpected_withdrawal import both, engine, told
 
 __all__ = ["engine"]  # the fixture
 
