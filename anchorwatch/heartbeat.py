@@ -15,7 +15,7 @@ import httpx
 from pydantic import AfterValidator
 
 from detectors.intent.values import Duration
-from detectors.pagers.base import TIMEOUT, PageError, post
+from detectors.pagers.base import TIMEOUT, PageError, bearer, post
 from detectors.pagers.factory import Receiver
 
 log = logging.getLogger(__name__)
@@ -50,9 +50,8 @@ class Heartbeat:
 
         Raises OSError or ValueError where the token cannot be had.
         """
-        token = settings.token()
         self._url, self._every = settings.url, settings.every / 1e9
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = bearer(settings.token(), "the heartbeat")
         self._problems, self._body = problems, body
         self._client = httpx.AsyncClient(timeout=TIMEOUT)
         self._task: asyncio.Task[None] | None = None

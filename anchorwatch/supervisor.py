@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
 
-log = logging.getLogger(__name__)
+from anchorwatch.kept import Keeping
 
 OFTEN = 10.0
 """Seconds between two words on how it goes, where nobody asks for them more often."""
@@ -26,9 +25,11 @@ class Supervisor:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         asked = environment.get("WATCHDOG_USEC", "")
         ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        within = int(asked) if ours and asked.isdecimal() else 0
         # Twice in the time, as sd_watchdog_enabled(3) advises.
-        self._every = min(int(asked) / 2e6, OFTEN) if ours and asked.isdecimal() else OFTEN
+        self._every = min(within / 2e6, OFTEN) if within else OFTEN
         self._due = 0.0
+        self._telling = Keeping(OSError, "whoever supervises us cannot be told")
 
     def ready(self) -> None:
         """All that listens does."""
@@ -38,7 +39,8 @@ class Supervisor:
         """Say at `now` (seconds) that we are alive, when that is due, and how it goes."""
         if self._address and now >= self._due:
             self._due = now + self._every
-            self._say(f"WATCHDOG=1\nSTATUS={words()}")
+            said = " ".join(words().split())  # a line is an assignment of its own
+            self._say(f"WATCHDOG=1\nSTATUS={said}")
 
     def stopping(self) -> None:
         """The end is meant."""
@@ -47,11 +49,6 @@ class Supervisor:
     def _say(self, words: str) -> None:
         if not self._address:
             return
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
-                to.setblocking(False)  # whoever does not listen holds up nothing
-                to.sendto(words.encode(), self._address)
-        except OSError as error:
-            log.warning(
-                "who supervises us cannot be told (%s): %s", words.partition("\n")[0], error
-            )
+        with self._telling.attempt(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+            to.setblocking(False)  # whoever does not listen holds up nothing
+            to.sendto(words.encode(), self._address)

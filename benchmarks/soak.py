@@ -47,7 +47,6 @@ class Life:
 
     alarms: int = 0
     sessions: int = 0
-    asked: int = 0
     took: list[float] = field(default_factory=list)
     """From the wire to the page, ms, since the last look."""
 
@@ -73,7 +72,7 @@ async def router(port: int, ends: Ends, life: Life) -> None:
             life.alarms += 1
 
 
-async def people(web: int, store: str, life: Life) -> None:
+async def people(web: int, store: str) -> None:
     """Open each page, follow the board for a moment, ask the store."""
     async with httpx.AsyncClient(timeout=common.LIMIT) as client:
         for page in PAGES:
@@ -83,7 +82,6 @@ async def people(web: int, store: str, life: Life) -> None:
             async for _ in events.aiter_bytes():
                 break
         (await client.post(store, content=QUESTION)).raise_for_status()
-    life.asked += len(PAGES) + 2
 
 
 def _state(pid: int, life: Life) -> dict[str, Any]:
@@ -127,7 +125,7 @@ async def live(folder: Path, minutes: float) -> list[dict[str, Any]]:
             for tenth in range(1, TENTHS + 1):
                 while time.monotonic() < begun + seconds * tenth / TENTHS:
                     await router(bmp, ends, life)
-                    await people(web, f"http://127.0.0.1:{port}/", life)
+                    await people(web, f"http://127.0.0.1:{port}/")
                     intent.write_text(f"{plain}# {life.sessions}\n")
                     watch.send_signal(signal.SIGHUP)
                 rows.append(_state(watch.pid, life))

@@ -45,6 +45,16 @@ class Pager(Protocol):
         """Give up the connections."""
 
 
+def bearer(token: str | None, whose: str) -> dict[str, str]:
+    """The header that shows a token, where there is one.
+
+    Raises ValueError where it cannot stand in a header, and says `whose` it is.
+    """
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise ValueError(f"the token of {whose} holds characters other than ASCII text")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 async def post(client: httpx.AsyncClient, url: str, body: Any, headers: dict[str, str]) -> None:
     """POST a JSON body. Raises PageError, which never holds a header or a token.
 

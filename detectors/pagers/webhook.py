@@ -9,7 +9,7 @@ from collections.abc import Generator
 import httpx
 
 from detectors.incidents import Incident
-from detectors.pagers.base import TIMEOUT, post
+from detectors.pagers.base import TIMEOUT, bearer, post
 
 
 class _Signed(httpx.Auth):
@@ -45,11 +45,9 @@ class WebhookPager:
         signing_key: str | None = None,
     ) -> None:
         """Raises ValueError where the token cannot stand in a header."""
-        if token is not None and not (token.isascii() and token.isprintable()):
-            raise ValueError(f"the token of pager {name!r} holds characters other than ASCII text")
         self.name = name
         self._url = url
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = bearer(token, f"pager {name!r}")
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT, auth=_Signed(signing_key) if signing_key else None
         )

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import suppress
@@ -78,9 +79,10 @@ def test_systemd_is_told_of_the_start_of_each_while_and_of_the_end(
 
 def test_a_supervisor_that_does_not_listen_holds_up_nothing(here: Installation) -> None:
     gone = str(here.folder / "gone")
-    with here.running(NOTIFY_SOCKET=gone):
+    with here.running(NOTIFY_SOCKET=gone, WATCHDOG_USEC="20000"):
         assert httpx.get(f"http://127.0.0.1:{here.web}/healthz").status_code == 200
-    assert "who supervises us cannot be told (READY=1)" in (here.folder / "log").read_text()
+        time.sleep(1)  # some twenty attempts
+    assert here.log().count("whoever supervises us cannot be told: ") == 1
 
 
 def test_the_service_file_asks_for_it() -> None:
@@ -176,6 +178,8 @@ def test_a_wrong_heartbeat_is_refused_at_the_start(here: Installation) -> None:
     assert "anchorwatch.yaml:7: heartbeat.every: a heartbeat comes once a second" in here.refused()
     here.settings(more="heartbeat: {url: 'http://h/', token_file: none}\n")
     assert "cannot use none: No such file" in here.refused()
+    (here.folder / "none").write_text("gehéim\n", encoding="utf-8")
+    assert "the token of the heartbeat holds characters other than ASCII" in here.refused()
 
 
 def test_files_of_secrets_are_beside_the_settings(
