@@ -1,4 +1,4 @@
-"""What is kept for a restart: where that fails it is told once, and pages go out as ever."""
+"""What is done again and again: where it fails that is told once, and pages go out as ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class Keeping:
-    """Attempts to keep one thing, and what became of the last of them."""
+    """Attempts at one thing (to keep it, mostly), and what became of the last of them."""
 
     def __init__(self, failure: type[Exception], sentence: str) -> None:
         """A `failure` is what an attempt may end with; the `sentence` says what that means."""

@@ -2,8 +2,9 @@
 
     python benchmarks/gobgp.py [--quick]
 
-A BGP speaker of our own gives gobgpd 200,000 routes at once, ten an UPDATE, once with nobody
-watching and once with our client, each time to a new gobgpd. The last line is a JSON object.
+A BGP speaker of our own gives gobgpd 200,000 routes at once, ten an UPDATE, each time to a new
+gobgpd: with nobody watching, with our client, with a loop that throws away what it reads, and with
+GoBGP's own client, in turn. The last line is a JSON object of medians.
 """
 
 from __future__ import annotations
@@ -11,20 +12,33 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import statistics
 import struct
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import child, cpu_seconds, free_port, resident, running, scratch, show
+from benchmarks.common import (
+    child,
+    cpu_seconds,
+    free_port,
+    in_turn,
+    resident,
+    running,
+    scratch,
+    show,
+)
 
-ROUTES, QUICK = 200_000, 20_000
+ROUTES, QUICK, ROUNDS = 200_000, 20_000, 5
+NOBODY, OURS, LOOP, MONITOR = "nobody", "anchorwatch", "an empty loop", "gobgp monitor"
+WATCHERS = (NOBODY, OURS, LOOP, MONITOR)
 EACH = 10
 ROUTER, SPEAKER = "127.0.61.1", "127.0.61.2"
 SETTLED = 1.5
@@ -111,50 +125,76 @@ def at_rest(pid: int) -> float:
     return worked
 
 
-def measure(count: int, *, watched: bool) -> dict[str, Any]:
-    """One gobgpd that is given the routes, with our client or without."""
+def watching(api: int, count: int) -> dict[str, list[list[str]]]:
+    """The programs of each who watches; the first is ours, and says what it found."""
+    monitor = ["gobgp", "-u", "127.0.0.1", "-p", str(api), "monitor"]
+    return {
+        NOBODY: [],
+        OURS: [[*child("gobgp"), str(api), str(count)]],
+        LOOP: [[*child("gobgp_drop"), str(api)]],
+        MONITOR: [[*monitor, "global", "rib"], [*monitor, "adj-in"]],
+    }
+
+
+def measure(count: int, who: str) -> dict[str, Any]:
+    """One gobgpd that is given the routes, while somebody watches or nobody does."""
     bgp, api = free_port(), free_port()
-    with scratch() as folder:
+    with scratch() as folder, ExitStack() as stack:
         config = folder / "gobgpd.toml"
         config.write_text(CONFIG.format(port=bgp))
-        log = (folder / "log").open("w")
+        log = stack.enter_context((folder / "log").open("w"))
         command = ["gobgpd", "-f", config, "--pprof-disable", "--api-hosts", f"127.0.0.1:{api}"]
-        with log, running(command, stdout=log, stderr=log) as daemon:
-            session = speak(bgp)
-            client = None
-            if watched:
-                words = [*child("gobgp"), str(api), str(count)]
-                client = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-                assert client.stdout is not None  # noqa: S101 - it was asked for
-                client.stdout.readline()
-            time.sleep(1)
-            reader = threading.Thread(target=swallow, args=(session,), daemon=True)
-            reader.start()
-            data = updates(count)
-            begun = time.perf_counter()
-            session.settimeout(None)
-            session.sendall(data)
-            found = {"gobgpd_s": at_rest(daemon.pid) - begun}
-            found["gobgpd_mib"] = resident(daemon.pid)
-            found["gobgpd_peak_mib"] = resident(daemon.pid, peak=True)
-            if client is not None:
-                out, _ = client.communicate(timeout=120)
-                found |= json.loads(out.splitlines()[-1])
-            session.close()
-            return found
+        daemon = stack.enter_context(running(command, stdout=log, stderr=log))
+        session = stack.enter_context(speak(bgp))
+        output = subprocess.PIPE if who == OURS else subprocess.DEVNULL
+        clients = [
+            stack.enter_context(running(words, stdout=output))
+            for words in watching(api, count)[who]
+        ]
+        if who == OURS:
+            said = clients[0].stdout
+            assert said is not None  # noqa: S101 - it was asked for
+            said.readline()
+        time.sleep(2)
+        threading.Thread(target=swallow, args=(session,), daemon=True).start()
+        data = updates(count)
+        begun = time.perf_counter()
+        session.settimeout(None)
+        session.sendall(data)
+        found: dict[str, Any] = {"gobgpd_s": at_rest(daemon.pid) - begun}
+        found["gobgpd_mib"] = resident(daemon.pid)
+        if any(client.poll() for client in clients):
+            raise SystemExit(f"{who} has ended, and nothing was measured")
+        if who == OURS:
+            out, _ = clients[0].communicate(timeout=120)
+            found |= json.loads(out.splitlines()[-1])
+        return found
 
 
 def main() -> None:
-    """Run, print a table and the figures."""
+    """Run in turn, print a table and the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} routes")
-    count = QUICK if parser.parse_args().quick else ROUTES
-    alone, seen = measure(count, watched=False), measure(count, watched=True)
-    names = ("gobgpd_s", "gobgpd_mib", "gobgpd_peak_mib")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} routes, once")
+    quick = parser.parse_args().quick
+    count, rounds = (QUICK, 1) if quick else (ROUTES, ROUNDS)
+    found = in_turn({who: partial(measure, count, who) for who in WATCHERS}, rounds)
+    middle = {
+        who: {name: statistics.median(each[name] for each in runs) for name in runs[0]}
+        for who, runs in found.items()
+    }
+    alone, seen = middle[NOBODY], middle[OURS]
+    ratios = {who: [run["gobgpd_mib"] / alone["gobgpd_mib"] for run in found[who]] for who in found}
     show(
         [
-            {"gobgpd": name, **{each: round(found[each], 2) for each in names}}
-            for name, found in (("alone", alone), ("watched", seen))
+            {
+                "who watches": who,
+                "gobgpd s": each["gobgpd_s"],
+                "gobgpd MiB": each["gobgpd_mib"],
+                "of nobody's": statistics.median(ratios[who]),
+                "least": min(ratios[who]),
+                "most": max(ratios[who]),
+            }
+            for who, each in middle.items()
         ]
     )
     figures = {
@@ -164,8 +204,9 @@ def main() -> None:
         "most_waiting_mib": round(seen["queue_mib"], 1),
         "client_cpu_us_per_route": round(seen["cpu_s"] / count * 1e6, 1),
         "client_rss_mib": round(seen["rss_mib"]),
-        "gobgpd_memory_ratio": round(seen["gobgpd_mib"] / alone["gobgpd_mib"], 3),
-        "gobgpd_peak_ratio": round(seen["gobgpd_peak_mib"] / alone["gobgpd_peak_mib"], 3),
+        "gobgpd_memory_ratio": round(statistics.median(ratios[OURS]), 3),
+        "loop_memory_ratio": round(statistics.median(ratios[LOOP]), 3),
+        "monitor_memory_ratio": round(statistics.median(ratios[MONITOR]), 3),
         "gobgpd_time_ratio": round(seen["gobgpd_s"] / alone["gobgpd_s"], 3),
     }
     print(json.dumps(figures))

@@ -155,6 +155,12 @@ _CEASE = {
 }
 
 
+def read_routes(message: Cursor, context: Context) -> list[Fields]:
+    """The routes of a whole message: none where it is no UPDATE. Raises WireError."""
+    kind, body = read_message(message)
+    return read_update(body, context) if kind == UPDATE else []
+
+
 def read_update(body: Cursor, context: Context) -> list[Fields]:
     """The routes of an UPDATE in the order withdrawn, unreachable, reachable, announced.
 

@@ -17,7 +17,7 @@ from collector.wire import bgp, bmp
 from collector.wire.bmp import PeerHeader
 from collector.wire.bmp4 import read_monitored
 from collector.wire.cursor import Cursor, WireError
-from collector.wire.destinations import ADD_PATH_ODD, Context
+from collector.wire.destinations import ADD_PATH_ODD
 from collector.wire.looks import add_routes, look_of, peer_fields, warn
 from collector.wire.peers import Peer
 from collector.wire.statistics import read_statistics
@@ -327,7 +327,7 @@ class BmpSession:
         common["provenance"] = Provenance.MIRROR.value
         for message in messages:
             try:
-                routes = _mirrored_routes(message, known.context(header))
+                routes = bgp.read_routes(message, known.context(header))
             except WireError as error:
                 # Routers mirror what they could not read, too: one such takes no other along.
                 self.errors["malformed-mirrored-message"] += 1
@@ -395,8 +395,3 @@ class BmpSession:
         bmp.TERMINATION: _termination,
         bmp.MIRRORING: _mirroring,
     }
-
-
-def _mirrored_routes(message: Cursor, context: Context) -> list[Fields]:
-    kind, body = bgp.read_message(message)
-    return bgp.read_update(body, context) if kind == bgp.UPDATE else []
